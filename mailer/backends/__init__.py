@@ -1,0 +1,1 @@
+"""What touches the world: Redis, SMTP connections, files, server processes."""

@@ -1,0 +1,1 @@
+"""Sessions with the relay, on connections that aiosmtplib opens."""

@@ -1,0 +1,1 @@
+"""The only room that reads the environment and configuration files."""

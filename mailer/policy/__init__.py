@@ -1,0 +1,1 @@
+"""Decisions as plain functions: nothing here waits, and `now` is always an argument."""

@@ -1,0 +1,16 @@
+"""The envelope: who a message comes from and goes to, as MAIL and RCPT will say it (RFC 5321 section 2.3.1)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Reverse-path and recipients of one transaction; every address is ASCII unless SMTPUTF8 is needed."""
+
+    reverse_path: str
+    recipients: tuple[str, ...]
+
+    @property
+    def needs_smtputf8(self) -> bool:
+        """True when an address has a local part that only RFC 6531 can carry."""
+        return not (self.reverse_path.isascii() and all(address.isascii() for address in self.recipients))

@@ -1,0 +1,63 @@
+"""What one attempt to hand a message to the relay came to, recipient by recipient."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mailer.vocabulary.phase import Phase
+from mailer.vocabulary.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The server's reply decided: at RCPT for this recipient, or at MAIL, DATA or the dot for the whole message."""
+
+    phase: Phase
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """No (understandable) reply: cut, timed out, malformed or cancelled while `phase` was going on.
+
+    `body_begun` is the one fact that matters: after the first body byte nobody may send the message again by himself.
+    """
+
+    phase: Phase
+    cause: str
+    body_begun: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """We did not send: the `sending` mark was refused, or could not be written. No body byte has left."""
+
+    cause: str
+
+
+Answer = Answered | Interrupted | Withheld
+"""The end of one attempt for one recipient."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transmission:
+    """One attempt on one connection.
+
+    `answers` has exactly one entry for every recipient of the envelope. `relay` is `host:port`; `tls` the protocol
+    version or None; `seconds` the time from MAIL to the last reply; `connection` counts the messages of this
+    connection, from 1.
+    """
+
+    answers: Mapping[str, Answer]
+    relay: str
+    tls: str | None
+    seconds: float
+    connection_use: int
+
+    @property
+    def refused(self) -> dict[str, tuple[int, str]]:
+        """smtplib's dict of refused recipients: `{address: (code, text)}`, in the server's words."""
+        return {
+            address: (answer.reply.code, answer.reply.words)
+            for address, answer in self.answers.items()
+            if isinstance(answer, Answered) and not answer.reply.is_positive
+        }
