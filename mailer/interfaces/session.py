@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from mailer.vocabulary.envelope import Envelope
+from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.transmission import Transmission
 
 Permit = Callable[[], Awaitable[bool]]
@@ -33,6 +34,10 @@ class Session(Protocol):
     @property
     def offers_smtputf8(self) -> bool:
         """True where the relay can carry addresses that are not ASCII (RFC 6531)."""
+
+    @property
+    def phase(self) -> Phase:
+        """The step that is going on or was the last; tells what a cancelled `transmit` may have done."""
 
     async def transmit(self, envelope: Envelope, content: bytes, permit: Permit) -> Transmission:
         """Run one mail transaction. `content` is the message with CRLF line ends, not yet dot-stuffed.

@@ -1,6 +1,10 @@
-"""A campaign, its states and its record."""
+"""A campaign: its states, the record it is stored as, and where it stands."""
 
+from dataclasses import dataclass
 from enum import StrEnum
+
+from mailer.vocabulary.settings import DeliverySettings, SmtpSettings
+from mailer.vocabulary.totals import Totals
 
 
 class CampaignState(StrEnum):
@@ -12,3 +16,61 @@ class CampaignState(StrEnum):
     PAUSED = "paused"
     FINISHED = "finished"
     CANCELLED = "cancelled"
+
+
+class PausedBy(StrEnum):
+    """Who paused a campaign: the relay's login, certificate or address; a wave of refusals; a person."""
+
+    SERVICE = "service"
+    REFUSALS = "refusals"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """What is stored when a campaign is opened and never changes afterwards. Holds no password.
+
+    `fingerprint` is the hash of everything that makes the content; the same `key` with another fingerprint is E205.
+    `smtp.ca_file` is replaced by `ca_pem`, its content, so that a worker on another machine trusts the same authority.
+    """
+
+    id: str
+    name: str
+    key: str
+    fingerprint: str
+    template: str
+    template_sha256: str
+    sender: str
+    reverse_path: str
+    source: str
+    smtp: SmtpSettings
+    delivery: DeliverySettings
+    salt: str
+    created_ms: int
+    version: str
+    ca_pem: str | None = None
+
+    @property
+    def message_domain(self) -> str:
+        """The right-hand side of every Message-ID: the domain of the reverse-path."""
+        return self.reverse_path.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignStatus:
+    """Where a campaign stands, read in one step. Times are Unix milliseconds."""
+
+    campaign: Campaign
+    state: CampaignState
+    totals: Totals
+    source_complete: bool
+    paused_reason: str | None = None
+    paused_by: PausedBy | None = None
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    next_due_ms: int | None = None
+
+    @property
+    def is_resting(self) -> bool:
+        """True when only deferred recipients are left: nothing happens before `next_due_ms`."""
+        return self.totals.open > 0 and self.totals.open == self.totals.deferred

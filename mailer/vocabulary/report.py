@@ -111,7 +111,7 @@ class CampaignHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One snapshot of a campaign. `refused` is smtplib's dict: address to (code, server's words), state refused only."""
+    """One snapshot of a campaign. `refused` is smtplib's dict: address to (code, server's words)."""
 
     as_of: datetime
     campaign: CampaignHead

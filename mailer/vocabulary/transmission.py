@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import Reply
+from mailer.vocabulary.verdict import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,18 @@ class Withheld:
     cause: str
 
 
-Answer = Answered | Interrupted | Withheld
+@dataclass(frozen=True, slots=True)
+class Unsendable:
+    """This relay cannot carry it (RFC 1870, 6152, 6531) or it may not be said at all: decided by us, before MAIL.
+
+    Such a recipient is `failed`: trying again would come to the same.
+    """
+
+    reason: Reason
+    text: str
+
+
+Answer = Answered | Interrupted | Withheld | Unsendable
 """The end of one attempt for one recipient."""
 
 

@@ -1,0 +1,162 @@
+"""The message: a MIME skeleton made once per campaign, and filled for each recipient (RFC 5322, RFC 2046)."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from mailer.policy.header_values import UnsafeValueError, check_value, name_character
+from mailer.policy.headers import check_header_names, encode_header, encode_text, encode_verbatim
+from mailer.policy.mailbox import encode_list_id, encode_mailbox
+from mailer.policy.quoted_printable import encode_body
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MESSAGE_ID = re.compile("<[!-;=?A-~]+@[A-Za-z0-9.-]+>")
+_HTTPS = re.compile("https://[!-;=?-~]+")
+_ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+_PART = b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+_TEXT, _HTML = _PART % b"plain", _PART % b"html"
+
+
+class Skeleton:
+    """What all messages of a campaign have in common, encoded once. Never changes; threads may share it.
+
+    Args:
+        sender: The From mailbox, `Acme <news@acme.example>`.
+        seed: Any string that is this campaign's alone. The boundary comes from it: equal seeds give equal bytes.
+        has_text: Messages have a text part.
+        has_html: Messages have an HTML part; of both, text comes first (RFC 2046 section 5.1.4).
+        reply_to: The Reply-To mailbox where it is the same for all.
+        list_id: `news.acme.example` or `Acme News <news.acme.example>` (RFC 2919).
+
+    Raises:
+        UnsafeValueError: A value cannot go into its header.
+        ValueError: No part at all is asked for.
+    """
+
+    __slots__ = ("_between", "_end", "_head", "_mime", "_parts", "_replies_to_one")
+
+    def __init__(
+        self,
+        *,
+        sender: str,
+        seed: str,
+        has_text: bool,
+        has_html: bool,
+        reply_to: str | None = None,
+        list_id: str | None = None,
+    ) -> None:
+        if not (has_text or has_html):
+            raise ValueError("a message needs a text part or an HTML part")
+        self._parts = (has_text, has_html)
+        self._replies_to_one = reply_to is not None
+        self._head = encode_mailbox("From", sender)
+        if reply_to is not None:
+            self._head += encode_mailbox("Reply-To", reply_to)
+        if list_id is not None:
+            self._head += encode_list_id(list_id)
+        self._mime, self._between, self._end = _one_part(_TEXT if has_text else _HTML)
+        if has_text and has_html:
+            self._mime, self._between, self._end = _alternative(seed)
+
+    def build(
+        self,
+        *,
+        to: str,
+        subject: str,
+        message_id: str,
+        date: datetime,
+        text: str | None = None,
+        html: str | None = None,
+        reply_to: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        unsubscribe_url: str | None = None,
+    ) -> bytes:
+        """The message for one recipient: CRLF line ends, no line over 998 octets, not dot-stuffed.
+
+        Args:
+            to: The To mailbox, exactly one; `parse_mailbox` tells the address in it.
+            subject: Text of one line.
+            message_id: As `message_id()` makes it, angle brackets included.
+            date: Aware; it is written in UTC.
+            text: The text part, given exactly where the skeleton has one.
+            html: The HTML part, likewise.
+            reply_to: The Reply-To mailbox where it differs from row to row.
+            headers: Further headers, name and value.
+            unsubscribe_url: An https URL that unsubscribes by one click (RFC 8058).
+
+        Raises:
+            UnsafeValueError: A value of this recipient cannot go into its field.
+            TemplateError: E306, a header that a campaign may not add.
+            ValueError: The parts are not those of the skeleton, or `date` is naive.
+        """
+        if (text is not None, html is not None) != self._parts:
+            raise ValueError("the parts given are not those of the skeleton")
+        content = [
+            b"Date: ",
+            format_date(date),
+            b"\r\n",
+            self._head,
+            encode_mailbox("To", to),
+            encode_text("Subject", subject),
+            _encode_message_id(message_id),
+        ]
+        if reply_to is not None:
+            if self._replies_to_one:
+                raise ValueError("the skeleton has a Reply-To for all")
+            content.append(encode_mailbox("Reply-To", reply_to))
+        one_click = () if unsubscribe_url is None else ("List-Unsubscribe",)
+        check_header_names((*(name for name, _ in headers), *one_click))
+        content += (encode_header(name, value) for name, value in headers)
+        if unsubscribe_url is not None:
+            content.append(_encode_unsubscribe(unsubscribe_url))
+        content.append(self._mime)
+        if text is not None:
+            content.append(_encode_part("text part", text))
+        if html is not None:
+            content += self._between, _encode_part("HTML part", html)
+        content.append(self._end)
+        return b"".join(content)
+
+
+def _one_part(part: bytes) -> tuple[bytes, bytes, bytes]:
+    return b"MIME-Version: 1.0\r\n" + part, b"", b""
+
+
+def _alternative(seed: str) -> tuple[bytes, bytes, bytes]:
+    """What comes before the text, between text and HTML, and after the HTML."""
+    # Quoted-printable never has `=_` (RFC 2045 section 6.7, note 3 on boundaries), so no body can hold the boundary.
+    boundary = b"=_" + hashlib.sha256(seed.encode()).hexdigest()[:32].encode()
+    kind = b'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="%b"\r\n\r\n' % boundary
+    # The CRLF in front of a delimiter belongs to the delimiter (RFC 2046 section 5.1.1); the part keeps its own.
+    return kind + b"--%b\r\n" % boundary + _TEXT, b"\r\n--%b\r\n" % boundary + _HTML, b"\r\n--%b--\r\n" % boundary
+
+
+def _encode_message_id(message_id: str) -> bytes:
+    if len(message_id) > 900 or _MESSAGE_ID.fullmatch(message_id) is None:
+        raise UnsafeValueError("Message-ID", "is not of the form <unique@domain>")
+    return b"Message-ID: %b\r\n" % message_id.encode("ascii")
+
+
+def _encode_unsubscribe(url: str) -> bytes:
+    check_value("List-Unsubscribe", url)
+    if url.isascii() and _HTTPS.fullmatch(url) is None:
+        raise UnsafeValueError("List-Unsubscribe", "must be one https:// URL, without spaces and angle brackets")
+    return encode_verbatim("List-Unsubscribe", f"<{url}>") + _ONE_CLICK
+
+
+def _encode_part(field: str, text: str) -> bytes:
+    try:
+        return encode_body(text)
+    except UnicodeEncodeError as error:
+        raise UnsafeValueError(field, f"has {name_character(error.object[error.start])}") from None
+
+
+def format_date(date: datetime) -> bytes:
+    """`Sat, 21 Nov 2026 07:21:28 +0000`: UTC, in any locale (RFC 5322 section 3.3). Raises ValueError if naive."""
+    if date.tzinfo is None:
+        raise ValueError("the date of a message needs a time zone")
+    utc = date.astimezone(UTC)
+    words = f"{_DAYS[utc.weekday()]}, {utc.day:02d} {_MONTHS[utc.month - 1]} {utc.year:04d} {utc:%H:%M:%S} +0000"
+    return words.encode("ascii")

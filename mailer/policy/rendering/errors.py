@@ -1,0 +1,70 @@
+"""Template errors: the file, the line, the place in the line, and the nearest thing that would have worked."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from mailer.vocabulary.errors import TemplateError
+from mailer.vocabulary.reply import sanitise
+
+_WIDEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A line of a template: the file as a person knows it, the number from 1, and the text; line 0 is all of it."""
+
+    template: str
+    line: int
+    source_line: str
+
+    def show(self, word: str | None = None) -> str:
+        """`hello/body.html.j2:12   <p>Hello {{ first_name }},</p>`, and below it a caret under `word`."""
+        if self.line == 0:
+            return self.template
+        place = f"{self.template}:{self.line}   "
+        text = sanitise(self.source_line)
+        column = text.find(word) if word else -1
+        if column < 0 or word is None:
+            return f"{place}{text[:_WIDEST]}".rstrip()
+        start = max(0, column + len(word) - _WIDEST)
+        return f"{place}{text[start : start + _WIDEST]}\n{' ' * (len(place) + column - start)}{'^' * len(word)}"
+
+
+class RowRenderError(TemplateError):
+    """A row cannot be rendered; the others may well be.
+
+    `variable` is what the template needs and the row has not (E301), else None. `template`, `line` and `source_line`
+    say where; `row` and `source` are those given to `render`.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        spot: Spot,
+        variable: str | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+        cause: str | None = None,
+        row: int | None = None,
+        source: str | None = None,
+    ) -> None:
+        super().__init__(code, message, where=spot.show(variable), why=why, hint=hint, cause=cause)
+        self.variable = variable
+        self.template = spot.template
+        self.line = spot.line or None
+        self.source_line = spot.source_line
+        self.row = row
+        self.source = source
+
+
+def explain_missing(variable: str, known: Iterable[str], kind: str) -> tuple[str, str]:
+    """Why and hint for a name that is not there: what there is, and the nearest of it or a default to write."""
+    names = [sanitise(name) for name in known]
+    name = variable.rpartition(".")[2]
+    default = f'{{{{ {variable} | default("there") }}}}'
+    nearest = get_close_matches(name, names, n=1)
+    near = variable.removesuffix(name) + nearest[0] if nearest else ""
+    return sanitise(f"{kind}: {', '.join(names) or 'none'}"), f"{{{{ {near} }}}}, or {default}" if near else default

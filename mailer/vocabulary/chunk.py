@@ -1,0 +1,66 @@
+"""About a hundred messages that travel together, and a worker's claim on their recipients."""
+
+from dataclasses import dataclass, field
+
+from mailer.vocabulary.outcome import Outcome
+from mailer.vocabulary.recipient import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """One accepted row on its way into the ledger: the message as it will go over the wire, or why there is none.
+
+    `content` is empty where `outcome` says that it will never be sent (suppressed, or `failed` under `--skip-bad`).
+    """
+
+    row: int
+    email: str
+    content: bytes
+    outcome: Outcome | None = None
+
+    @property
+    def state(self) -> State:
+        """The state the recipient begins in."""
+        return State.QUEUED if self.outcome is None else self.outcome.state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A recipient this worker holds: its message, and what happened to it before."""
+
+    index: int
+    row: int
+    email: str
+    content: bytes
+    attempts: int
+    crashes: int
+    was_deferred: bool
+    accepted_ms: int
+    protocol_errors: int = 0
+    last: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A worker's right to some recipients of a chunk. The token (owner, epoch) is in every later compare-and-set."""
+
+    campaign_id: str
+    chunk: int
+    token: str
+    recipients: tuple[Claimed, ...] = ()
+    suppressed: frozenset[str] = field(default_factory=frozenset)
+    """Addresses of this claim that are on the suppression list."""
+    redis_ms: int = 0
+    """Redis time of the claim, Unix milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """The facts of one attempt that go into the record beside its outcome. Times are Unix milliseconds."""
+
+    begun_ms: int
+    ended_ms: int
+    smtp_ms: int | None = None
+    relay: str | None = None
+    tls: str | None = None
+    worker: str | None = None
