@@ -1,0 +1,138 @@
+"""Campaigns in Redis: opened once by their key, read in one step, moved from state to state."""
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mailer.backends.redis.keys import Keys
+from mailer.backends.redis.scripts import CONTROL, OPEN
+from mailer.backends.redis.server import redis_ms
+from mailer.vocabulary.campaign import Campaign, CampaignState, CampaignStatus, PausedBy
+from mailer.vocabulary.errors import UsageError
+from mailer.vocabulary.totals import Totals
+
+if TYPE_CHECKING:
+    from mailer.backends.redis.server import Server
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Campaign).decode
+
+
+class Campaigns:
+    """Every campaign of one queue server under one prefix."""
+
+    def __init__(self, redis: "Server", keys: Keys) -> None:
+        self.redis = redis
+        self.keys = keys
+
+    async def open(self, proposal: Campaign) -> Campaign:
+        """Create the campaign unless its key is known; return the one that stands. Raises `UsageError` E205."""
+        while True:
+            known = await self.redis.hget(self.keys.by_key, proposal.key)
+            campaign_id = known.decode() if known is not None else await self._reserve(proposal)
+            record = _encode(replace(proposal, id=campaign_id))
+            standing = _decode(await OPEN(self.redis, [self.keys.campaign(campaign_id)], record))
+            if standing.key == proposal.key:
+                break
+            # Two campaigns drew the same id at the same moment; the later one draws again.
+            await self.redis.hdel(self.keys.by_key, proposal.key)
+        await self.redis.zadd(self.keys.campaigns, {campaign_id: standing.created_ms}, nx=True)
+        if standing.fingerprint != proposal.fingerprint:
+            raise _other_content(standing, proposal)
+        return standing
+
+    async def _reserve(self, proposal: Campaign) -> str:
+        for size in (2, 2, 2, 4, 8):
+            candidate = f"{proposal.name}-{secrets.token_hex(size)}"
+            if not await self.redis.exists(self.keys.campaign(candidate)):
+                break
+        await self.redis.hsetnx(self.keys.by_key, proposal.key, candidate)
+        return (await self.redis.hget(self.keys.by_key, proposal.key) or candidate.encode()).decode()
+
+    async def by_key(self, key: str) -> Campaign | None:
+        """The campaign with this idempotency key, if any."""
+        known = await self.redis.hget(self.keys.by_key, key)
+        record = await self.redis.hget(self.keys.campaign(known.decode()), "record") if known is not None else None
+        return _decode(record) if record is not None else None
+
+    async def status(self, campaign_id: str) -> CampaignStatus:
+        """Where a campaign stands. Raises `UsageError` E109."""
+        async with self.redis.pipeline(transaction=True) as pipe:
+            pipe.hgetall(self.keys.campaign(campaign_id))
+            pipe.zrange(self.keys.base(campaign_id) + "due", 0, 0, withscores=True)
+            fields, due = await pipe.execute()
+        if b"record" not in fields:
+            raise UsageError("E109", f"no campaign {campaign_id!r}", hint="mailer status   lists the ids")
+        text = {name.decode(): value.decode() for name, value in fields.items()}
+        states = {name: int(text[name]) for name in Totals.__dataclass_fields__ if name in text}
+        totals = Totals.of(states, invalid=states.pop("invalid", 0), duplicate=states.pop("duplicate", 0))
+        return CampaignStatus(
+            campaign=_decode(fields[b"record"]),
+            state=CampaignState(text["state"]),
+            totals=totals,
+            source_complete=text["source_complete"] == "1",
+            paused_reason=text.get("paused_reason"),
+            paused_by=PausedBy(text["paused_by"]) if "paused_by" in text else None,
+            started_ms=int(text["started"]) if "started" in text else None,
+            finished_ms=int(text["finished"]) if "finished" in text else None,
+            next_due_ms=int(due[0][1]) if due else None,
+        )
+
+    async def ids(self) -> list[str]:
+        """All campaign ids, the latest last."""
+        return [campaign_id.decode() for campaign_id in await self.redis.zrange(self.keys.campaigns, 0, -1)]
+
+    async def find(self, wanted: str | None) -> str | None:
+        """The id that `wanted` names, in full or by an unambiguous beginning; without it the latest. None if absent.
+
+        Raises `UsageError` E109 when several begin with it.
+        """
+        ids = await self.ids()
+        if wanted is None:
+            return ids[-1] if ids else None
+        if wanted in ids:
+            return wanted
+        matching = [campaign_id for campaign_id in ids if campaign_id.startswith(wanted)]
+        if len(matching) > 1:
+            raise UsageError("E109", f"{wanted!r} is the beginning of {len(matching)} ids", why=", ".join(matching[:5]))
+        return matching[0] if matching else None
+
+    async def live(self) -> list[str]:
+        """Campaigns that have been sealed and are not done with."""
+        return sorted(campaign_id.decode() for campaign_id in await self.redis.smembers(self.keys.live))
+
+    async def is_idle(self) -> bool:
+        """True when no running campaign has anything queued, due or in somebody's hands."""
+        now = await redis_ms(self.redis)
+        for campaign_id in await self.live():
+            status = await self.status(campaign_id)
+            if status.state is not CampaignState.RUNNING or not status.totals.open:
+                continue
+            if not status.is_resting or (status.next_due_ms or 0) <= now:
+                return False
+        return True
+
+    async def pause(self, campaign_id: str, reason: str, by: PausedBy) -> bool:
+        """Stop a running campaign. False when it was not running."""
+        return await self._move(campaign_id, CampaignState.RUNNING, CampaignState.PAUSED, reason, by)
+
+    async def resume(self, campaign_id: str) -> bool:
+        """Let a paused campaign run. False when it was not paused."""
+        return await self._move(campaign_id, CampaignState.PAUSED, CampaignState.RUNNING, "", "")
+
+    async def _move(self, campaign_id: str, old: CampaignState, new: CampaignState, reason: str, by: str) -> bool:
+        return bool(await CONTROL(self.redis, [self.keys.campaign(campaign_id)], old, new, reason, by))
+
+
+def _other_content(standing: Campaign, proposal: Campaign) -> UsageError:
+    differs = "the template" if standing.template_sha256 != proposal.template_sha256 else "the sender or the recipients"
+    return UsageError(
+        "E205",
+        f"the key {proposal.key!r} belongs to {standing.id}, which has other content",
+        why=f"{differs} changed since it was accepted ({standing.fingerprint[:12]} then, "
+        f"{proposal.fingerprint[:12]} now).",
+        hint="give the new content another --key",
+        safe=f"Nothing was added and nothing was sent; {standing.id} is as it was.",
+    )

@@ -1,0 +1,115 @@
+"""A connection to the queue server that outlives its restarts, and what its errors mean to a person."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from redis import exceptions
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+
+from mailer.backends.redis.keys import PROTOCOL, Keys
+from mailer.backends.redis.server import Server
+from mailer.vocabulary.errors import MailerError, QueueError, UsageError
+
+PASSING = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError, OSError)
+"""Errors that say nothing about the command: the server is away, starting or unreachable."""
+
+
+def connect(url: str, *, patience: int = 3) -> Server:
+    """A client for `redis://`, `rediss://` (host name verified) or `unix://`; connects when first used.
+
+    `patience` is the number of tries within one command, with growing pauses of at most a second.
+    """
+    client = Redis.from_url(
+        url,
+        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), patience),
+        retry_on_error=list(PASSING),
+        socket_connect_timeout=5,
+        socket_timeout=60,
+        max_connections=64,
+        **({"ssl_check_hostname": True} if url.startswith("rediss://") else {}),
+    )
+    return cast("Server", client)
+
+
+@contextmanager
+def explained(shown_url: str) -> Iterator[None]:
+    """Turn redis-py's errors into ours. `shown_url` is the address without its password."""
+    try:
+        yield
+    except exceptions.AuthenticationError as error:
+        raise QueueError(
+            "E501",
+            f"the queue server at {shown_url} refused the login",
+            hint="check the user and password in MAILER_REDIS_URL",
+            cause=str(error),
+        ) from error
+    except PASSING as error:
+        raise QueueError(
+            "E501",
+            f"no Redis at {shown_url}",
+            why="The server does not answer.",
+            hint="start it, or unset MAILER_REDIS_URL to use the embedded one",
+            safe="Nothing is lost: what was accepted stays in the ledger.",
+            cause=str(error) or type(error).__name__,
+            retryable=True,
+        ) from error
+    except exceptions.ResponseError as error:
+        raise refused(shown_url, error) from error
+
+
+def refused(shown_url: str, error: exceptions.ResponseError) -> MailerError:
+    """What a refusal of the server means."""
+    words = str(error)
+    if "NOAUTH" in words or "WRONGPASS" in words or "NOPERM" in words:
+        return QueueError(
+            "E501",
+            f"the queue server at {shown_url} refused the login",
+            hint="check the user and password in MAILER_REDIS_URL",
+            cause=words,
+        )
+    return QueueError(
+        "E507",
+        f"the queue server at {shown_url} cannot record: {words}",
+        why="It refuses to write, so nothing may be accepted or sent.",
+        hint="free memory or disk, or make it writable again; the work goes on by itself",
+        safe="Nothing is lost: what was accepted stays in the ledger.",
+        cause=words,
+        retryable=True,
+    )
+
+
+async def check_server(redis: Server, keys: Keys) -> list[str]:
+    """Refuse a server that may lose queued mail; return warnings about what a power loss would mean.
+
+    Raises:
+        UsageError: E502, it may evict; E505, another layout stands under our prefix.
+    """
+    try:
+        settings = await redis.config_get("maxmemory-policy", "appendonly", "appendfsync")
+    except exceptions.ResponseError:
+        return ["W502 the server does not tell its settings (CONFIG GET is forbidden): see that it never evicts"]
+    policy = settings.get("maxmemory-policy", "noeviction")
+    if policy != "noeviction":
+        raise UsageError(
+            "E502",
+            f"this Redis may evict queued mail (maxmemory-policy {policy})",
+            why="Nothing is claimed or accepted.",
+            hint="valkey-cli config set maxmemory-policy noeviction",
+        )
+    await redis.set(keys.schema, PROTOCOL, nx=True)
+    schema = await redis.get(keys.schema)
+    if schema != b"%d" % PROTOCOL:
+        shown = (schema or b"none")[:20].decode("utf-8", "replace")
+        raise UsageError(
+            "E505",
+            f"the data under the prefix {keys.prefix!r} has layout {shown}, this mailer writes {PROTOCOL}",
+            hint="use the version that wrote it, or another queue.prefix",
+        )
+    if settings.get("appendonly") != "yes":
+        return ["W502 no append-only file: a restart of the queue server loses the ledger (appendonly yes mends it)"]
+    if settings.get("appendfsync") != "always":
+        return ["W502 appendfsync is not always: a power loss may forget the last second, and repeat its messages"]
+    return []

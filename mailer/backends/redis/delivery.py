@@ -1,0 +1,290 @@
+"""The worker's side of the ledger: claims, marks, outcomes, and packing what is final."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+from redis import exceptions
+
+from mailer.backends.redis.campaigns import Campaigns
+from mailer.backends.redis.connection import PASSING
+from mailer.backends.redis.entries import (
+    Entry,
+    read_entries,
+    read_messages,
+    read_roster,
+    write_messages,
+    write_roster,
+)
+from mailer.backends.redis.events import LETTERS, Event, event_of, frame, read_events
+from mailer.backends.redis.frames import Frames
+from mailer.backends.redis.intake import read_frames
+from mailer.backends.redis.packing import pack, unpack
+from mailer.backends.redis.recorder import LONGEST_PAUSE_S, WON, Recorder
+from mailer.backends.redis.scripts import CLAIM, END_RUN, PACK, TAKE_OVER
+from mailer.backends.redis.suppression import suppression_note
+from mailer.interfaces.session import Permit, PermitUnavailableError
+from mailer.vocabulary.chunk import Attempt, Claim, Claimed
+from mailer.vocabulary.outcome import Class, Outcome
+from mailer.vocabulary.phase import Phase
+from mailer.vocabulary.recipient import State
+from mailer.vocabulary.reply import Reply
+
+if TYPE_CHECKING:
+    from mailer.backends.redis.jobs import Jobs
+    from mailer.vocabulary.campaign import Campaign, CampaignStatus, PausedBy
+
+MARK_TIMEOUT_S = 20.0
+"""How long an open envelope waits for its mark; a relay waits longer for the message (RFC 5321 section 4.5.3.2.5)."""
+
+_KEPT_FRAMES = frozenset("RFI")
+
+log = structlog.get_logger("mailer.ledger")
+
+
+class RedisDelivery:
+    """Implements `interfaces.ledger.DeliveryLedger` for one worker process. `owner` is random per process start."""
+
+    def __init__(
+        self, campaigns: Campaigns, recorder: Recorder, jobs: "Jobs", owner: str, lease_holds: Callable[[], bool]
+    ) -> None:
+        self._campaigns = campaigns
+        self._redis = campaigns.redis
+        self._keys = campaigns.keys
+        self._recorder = recorder
+        self._jobs = jobs
+        self._owner = owner
+        self._lease_holds = lease_holds
+        self._epoch = 0
+        self._frames: dict[str, Frames] = {}
+        self._unanswered: dict[str, set[asyncio.Future[int]]] = {}
+
+    async def status(self, campaign_id: str) -> "CampaignStatus":
+        """Where the campaign stands."""
+        return await self._campaigns.status(campaign_id)
+
+    async def claim(self, campaign: "Campaign", chunk: int) -> Claim:
+        """Take the recipients of a chunk that are queued or due."""
+        self._epoch += 1
+        token = f"{self._owner}.{self._epoch:x}."
+        try:
+            return await self._claim(campaign, chunk, token)
+        except (*PASSING, exceptions.ResponseError, ValueError):
+            # It may have been applied: recipients that nobody works on must not stay with a living owner.
+            await self._give_back(campaign.id, chunk, token)
+            raise
+
+    async def _claim(self, campaign: "Campaign", chunk: int, token: str) -> Claim:
+        base = self._keys.base(campaign.id)
+        answer: list[bytes] = await CLAIM(
+            self._redis, [self._keys.campaign(campaign.id)], base, chunk, token, self._owner
+        )
+        now = int(answer[1])
+        taken = {int(index): value for index, value in zip(answer[2::2], answer[3::2], strict=True)}
+        claim = Claim(campaign_id=campaign.id, chunk=chunk, token=token, redis_ms=now)
+        if not taken:
+            return claim
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for part in "mao":
+                pipe.get(f"{base}{part}:{chunk}")
+            messages, roster_blob, log = await pipe.execute()
+        roster = read_roster(roster_blob)
+        frames = read_messages(messages)
+        codec = await self._codec(campaign.id)
+        entries = {
+            entry.index: entry
+            for entry in read_entries(roster, {b"%d" % index: value for index, value in taken.items()}, log or b"")
+        }
+        suppressed = await self._suppressed([entry.email for entry in entries.values()])
+        recipients = tuple(_claimed(entry, codec.restore(frames[entry.index])) for entry in entries.values())
+        return Claim(
+            campaign_id=campaign.id,
+            chunk=chunk,
+            token=token,
+            recipients=recipients,
+            suppressed=suppressed,
+            redis_ms=now,
+        )
+
+    async def _give_back(self, campaign_id: str, chunk: int, token: str) -> None:
+        async def give_back() -> None:
+            key, base = self._keys.campaign(campaign_id), self._keys.base(campaign_id)
+            await TAKE_OVER(self._redis, [key], base, chunk, self._owner, token)
+
+        await persistently(give_back)
+
+    async def _codec(self, campaign_id: str) -> Frames:
+        if (codec := self._frames.get(campaign_id)) is None:
+            codec = self._frames[campaign_id] = await read_frames(self._campaigns, campaign_id)
+        return codec
+
+    async def _suppressed(self, emails: Sequence[str]) -> frozenset[str]:
+        found = await self._redis.hmget(self._keys.suppressed, list(emails))
+        return frozenset(email for email, value in zip(emails, found, strict=True) if value is not None)
+
+    def permit(self, claim: Claim, recipients: Sequence[Claimed]) -> Permit:
+        """The durable `sending` mark for all of these recipients; each is a compare-and-set on the claim's token."""
+
+        async def ask() -> bool:
+            if not self._lease_holds():
+                return False
+            marks = [
+                self._recorder.submit(
+                    claim.campaign_id, "m", claim.chunk, recipient.index, claim.token, recipient.email
+                )
+                for recipient in recipients
+            ]
+            try:
+                async with asyncio.timeout(MARK_TIMEOUT_S):
+                    answers = [await mark.answer for mark in marks]
+            except TimeoutError:
+                # It may be applied all the same; the outcome that follows in the same order puts it right.
+                raise PermitUnavailableError("the ledger did not answer") from None
+            finally:
+                for mark in marks:
+                    mark.withdrawn = mark.withdrawn or not mark.answer.done()
+            return all(answer == WON for answer in answers) and self._lease_holds()
+
+        return ask
+
+    def record(self, claim: Claim, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
+        """Write an outcome, soon and together with others."""
+        quiet = outcome.state is State.QUEUED and outcome.reply is None and outcome.reason is None
+        facts = attempt or Attempt(begun_ms=claim.redis_ms, ended_ms=claim.redis_ms)
+        operation = self._recorder.submit(
+            claim.campaign_id,
+            "o",
+            claim.chunk,
+            recipient.index,
+            claim.token,
+            LETTERS[outcome.state],
+            int(outcome.counted and outcome.state is not State.QUEUED),
+            outcome.due_ms if outcome.due_ms is not None else 0,
+            b"" if quiet else frame(event_of(recipient.index, outcome, facts)),
+            recipient.email,
+            suppression_note(outcome, claim) if outcome.suppress else b"",
+        )
+        unanswered = self._unanswered.setdefault(claim.token, set())
+        unanswered.add(operation.answer)
+        operation.answer.add_done_callback(unanswered.discard)
+
+    async def end_run(self, claim: Claim, *, rest_s: float = 0.0) -> None:
+        """All outcomes of the claim are in Redis: pack what is final, hand in a job for what is queued."""
+        while unanswered := self._unanswered.get(claim.token):
+            await asyncio.wait(list(unanswered))
+        self._unanswered.pop(claim.token, None)
+
+        async def end() -> None:
+            await self._pack(claim.campaign_id, claim.chunk)
+            await self._end(claim.campaign_id, claim.chunk, rest_s)
+
+        await persistently(end)
+
+    async def postpone(self, campaign: "Campaign", chunk: int, rest_s: float) -> None:
+        """Look at this chunk again after so many seconds."""
+        await self._end(campaign.id, chunk, rest_s)
+
+    async def _end(self, campaign_id: str, chunk: int, rest_s: float) -> None:
+        generation = await END_RUN(
+            self._redis,
+            [self._keys.campaign(campaign_id)],
+            self._keys.base(campaign_id),
+            chunk,
+            self._owner,
+            int(rest_s * 1000),
+        )
+        if generation >= 0:
+            await self._jobs.enqueue([(campaign_id, chunk, generation)])
+
+    async def _pack(self, campaign_id: str, chunk: int) -> None:
+        base = self._keys.base(campaign_id)
+        packed = False
+        while not packed:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for part in "aofmk":
+                    pipe.get(f"{base}{part}:{chunk}")
+                pipe.hgetall(f"{base}s:{chunk}")
+                roster_blob, log, final, messages, kept, values = await pipe.execute()
+            if roster_blob is None:
+                return
+            roster = read_roster(roster_blob)
+            entries = read_entries(roster, values, log or b"")
+            done = [entry for entry in entries if entry.is_final]
+            if not done:
+                return
+            everyone = sorted([*(unpack(final) if final else []), *done], key=lambda entry: entry.index)
+            gone = frozenset(entry.index for entry in done)
+            frames = read_messages(messages)
+            keep = read_messages(kept) if kept else {}
+            keep |= {
+                entry.index: frames[entry.index]
+                for entry in done
+                if entry.letter in _KEPT_FRAMES and entry.index in frames
+            }
+            left = b"".join(frame(event) for event in read_events(log or b"") if event.index not in gone)
+            packed = bool(
+                await PACK(
+                    self._redis,
+                    [self._keys.campaign(campaign_id)],
+                    base,
+                    chunk,
+                    len(log or b""),
+                    pack(everyone),
+                    write_messages(keep) if keep else b"",
+                    write_messages({index: frame_ for index, frame_ in frames.items() if index not in gone}),
+                    write_roster(roster.without(gone)),
+                    left,
+                    *sorted(gone),
+                )
+            )
+
+    async def pause(self, campaign_id: str, reason: str, by: "PausedBy") -> bool:
+        """Stop a running campaign. False when it was not running."""
+        return await self._campaigns.pause(campaign_id, reason, by)
+
+
+async def persistently(call: Callable[[], Awaitable[None]]) -> None:
+    """Repeat an idempotent call until the ledger takes it: work that ended must not stay claimed."""
+    pause = 0.05
+    while True:
+        try:
+            await call()
+        except (*PASSING, exceptions.ResponseError) as error:
+            if str(error).startswith("NOCAMPAIGN"):
+                return
+            if pause == LONGEST_PAUSE_S:
+                log.warning("the ledger does not answer", cause=str(error) or type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE_S, pause * 2)
+        else:
+            return
+
+
+def _claimed(entry: Entry, content: bytes) -> Claimed:
+    last = entry.decisive
+    return Claimed(
+        index=entry.index,
+        row=entry.row,
+        email=entry.email,
+        content=content,
+        attempts=entry.attempts,
+        crashes=entry.crashes,
+        was_deferred=entry.letter == "d",
+        accepted_ms=entry.accepted_ms,
+        protocol_errors=sum(event.reason == "protocol" for event in entry.events),
+        last=_outcome(last) if last is not None else None,
+    )
+
+
+def _outcome(event: Event) -> Outcome:
+    reply = Reply(event.code, event.enhanced_code, event.text or "") if event.code is not None else None
+    return Outcome(
+        state=event.state,
+        phase=Phase(event.phase) if event.phase else None,
+        failure=Class(event.failure) if event.failure else None,
+        reason=event.reason,
+        reply=reply,
+        text=event.text if reply is None else None,
+        counted=event.counted,
+    )

@@ -1,0 +1,125 @@
+"""arq jobs: the alarm clock. A job says only where to look (campaign, chunk) and may be lost, doubled or expired."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from arq.connections import RedisSettings
+from arq.constants import job_key_prefix
+from arq.jobs import serialize_job
+from arq.worker import func
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+
+from mailer.backends.redis.connection import PASSING
+from mailer.backends.redis.server import redis_ms
+
+if TYPE_CHECKING:
+    from mailer.backends.redis.keys import Keys
+    from mailer.backends.redis.server import Server
+
+FUNCTION = "chunk"
+"""arq's name of the one function there is."""
+JOB_TTL_S = 30 * 86400
+"""How long arq keeps a job that nobody takes; the reconciler makes a new one afterwards."""
+JOB_TIMEOUT_S = 1000
+"""Above our own deadline for a chunk and the longest reply of a relay, so that arq never cancels a send."""
+BATCH = 500
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+def serialize(job: Any) -> bytes:
+    """A job as msgpack: arq's default, pickle, would run whatever somebody plants in Redis."""
+    return _encode(job)
+
+
+def deserialize(blob: bytes) -> Any:
+    """A job from msgpack."""
+    return _decode(blob)
+
+
+class Jobs:
+    """Hands in jobs, many in one round trip, in the form that arq's own `enqueue_job` gives them."""
+
+    def __init__(self, redis: "Server", keys: "Keys") -> None:
+        self._redis = redis
+        self._keys = keys
+
+    async def enqueue(self, chunks: Sequence[tuple[str, int, int]]) -> None:
+        """One job for each (campaign id, chunk, generation). One that waits or runs already is left as it is."""
+        if not chunks:
+            return
+        now = await redis_ms(self._redis)
+        for start in range(0, len(chunks), BATCH):
+            async with self._redis.pipeline(transaction=True) as pipe:
+                ids = {}
+                for campaign_id, chunk, generation in chunks[start : start + BATCH]:
+                    job_id = self._keys.job(campaign_id, chunk, generation)
+                    job = serialize_job(FUNCTION, (campaign_id, chunk), {}, None, now, serializer=serialize)
+                    pipe.set(job_key_prefix + job_id, job, ex=JOB_TTL_S, nx=True)
+                    ids[job_id] = now
+                pipe.zadd(self._keys.queue, ids, nx=True)
+                await pipe.execute()
+
+    async def missing(self, chunks: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+        """Those of (campaign id, chunk, generation) that have no job, waiting or running."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for campaign_id, chunk, generation in chunks:
+                pipe.exists(job_key_prefix + self._keys.job(campaign_id, chunk, generation))
+            found = await pipe.execute()
+        return [chunk for chunk, there in zip(chunks, found, strict=True) if not there]
+
+    async def waiting(self) -> int:
+        """Jobs in the queue, those being worked on included."""
+        return int(await self._redis.zcard(self._keys.queue))
+
+
+def redis_settings(url: str) -> RedisSettings:
+    """The same server, said arq's way: with the host name verified, and patient while it restarts."""
+    parts = parse_url(url)
+    settings = RedisSettings(
+        database=int(parts.get("db", 0) or 0),
+        username=parts.get("username"),
+        password=parts.get("password"),
+        ssl=url.startswith("rediss://"),
+        ssl_check_hostname=True,
+        conn_timeout=5,
+        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 30),
+        retry_on_error=list(PASSING),
+    )
+    if "path" in parts:
+        settings.unix_socket_path = parts["path"]
+    else:
+        settings.host = parts.get("host", "localhost")
+        settings.port = int(parts.get("port", 6379))
+    return settings
+
+
+def worker_settings(
+    url: str,
+    queue: str,
+    work: Callable[[dict[str, Any], str, int], Awaitable[None]],
+    *,
+    chunks_at_once: int,
+    wait_s: int,
+) -> dict[str, Any]:
+    """arq's settings, each where its default is wrong for mail. `work` takes (ctx, campaign id, chunk)."""
+    return {
+        "functions": [func(work, name=FUNCTION, keep_result=0, timeout=JOB_TIMEOUT_S, max_tries=2**31)],  # type: ignore[arg-type]
+        "queue_name": queue,
+        "redis_settings": redis_settings(url),
+        "max_jobs": chunks_at_once,
+        "poll_delay": 0.05,
+        "keep_result": 0,
+        "max_tries": 2**31,
+        "job_timeout": JOB_TIMEOUT_S,
+        "job_completion_wait": wait_s,
+        "job_serializer": serialize,
+        "job_deserializer": deserialize,
+        "expires_extra_ms": JOB_TTL_S * 1000,
+        "health_check_interval": 10,
+        "log_results": False,
+    }

@@ -1,0 +1,106 @@
+"""What heals: claims of dead workers are given back, lost jobs are made again, due retries get a new generation."""
+
+from typing import TYPE_CHECKING
+
+from mailer.backends.redis.scripts import TAKE_OVER
+from mailer.backends.redis.server import redis_ms
+
+if TYPE_CHECKING:
+    from mailer.backends.redis.campaigns import Campaigns
+    from mailer.backends.redis.fleet import Fleet
+    from mailer.backends.redis.jobs import Jobs
+
+SCAN = 1000
+"""Open chunks of a campaign whose jobs are looked for in one turn."""
+
+
+class RedisReconciler:
+    """Implements `interfaces.ledger.ReconcilerLedger`."""
+
+    def __init__(self, campaigns: "Campaigns", fleet: "Fleet", jobs: "Jobs", owner: str) -> None:
+        self._campaigns = campaigns
+        self._redis = campaigns.redis
+        self._keys = campaigns.keys
+        self._fleet = fleet
+        self._jobs = jobs
+        self._owner = owner
+        self._cursors: dict[str, int] = {}
+
+    async def lead(self) -> bool:
+        """True for the one worker that reconciles now."""
+        return await self._fleet.lead(self._owner)
+
+    async def take_over(self) -> int:
+        """Give back what dead workers held. Returns recipients moved."""
+        living = {worker.owner for worker in await self._fleet.alive()}
+        moved = 0
+        for campaign_id in await self._live():
+            base = self._keys.base(campaign_id)
+            for holder in await self._redis.hkeys(base + "h"):
+                chunk, _, owner = holder.decode().partition(":")
+                if owner not in living:
+                    key = self._keys.campaign(campaign_id)
+                    moved += await TAKE_OVER(self._redis, [key], base, chunk, owner, f"{owner}.")
+                    await self._again(campaign_id, [int(chunk)])
+        for worker in await self._fleet.known():
+            if worker.owner not in living:
+                await self._fleet.leave(worker.owner)
+        return moved
+
+    async def revive(self) -> int:
+        """Make jobs for chunks that are due, and for open chunks whose job was lost. Returns jobs made."""
+        made = 0
+        now = await redis_ms(self._redis)
+        for campaign_id in await self._live():
+            base = self._keys.base(campaign_id)
+            state = await self._redis.hget(self._keys.campaign(campaign_id), "state")
+            if state == b"running":
+                due = [int(chunk) for chunk in await self._redis.zrangebyscore(base + "due", "-inf", now)]
+                made += await self._again(campaign_id, due)
+                made += await self._lost(campaign_id)
+            elif state not in (b"paused", b"draft", b"scheduled") and not await self._redis.exists(base + "open"):
+                await self._redis.srem(self._keys.live, campaign_id)
+                self._cursors.pop(campaign_id, None)
+            elif state in (b"finished", b"cancelled"):
+                # Final, but some chunk is not packed yet: a run without claims does that.
+                made += await self._lost(campaign_id)
+        return made
+
+    async def _again(self, campaign_id: str, chunks: list[int]) -> int:
+        base = self._keys.base(campaign_id)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for chunk in chunks:
+                pipe.zrem(base + "due", chunk)
+                pipe.zincrby(base + "open", 1, chunk)
+            answers = await pipe.execute()
+        generations = [int(generation) for generation in answers[1::2]]
+        await self._jobs.enqueue(
+            [(campaign_id, chunk, generation) for chunk, generation in zip(chunks, generations, strict=True)]
+        )
+        return len(chunks)
+
+    async def _lost(self, campaign_id: str) -> int:
+        """Open chunks without a job, a holder or a time when they are due; a part of them each turn."""
+        base = self._keys.base(campaign_id)
+        cursor, found = await self._redis.zscan(base + "open", self._cursors.get(campaign_id, 0), count=SCAN)
+        self._cursors[campaign_id] = int(cursor)
+        held = {int(holder.partition(b":")[0]) for holder in await self._redis.hkeys(base + "h")}
+        resting = {int(chunk) for chunk in await self._redis.zrange(base + "due", 0, -1)}
+        idle = [
+            (campaign_id, int(chunk), int(generation))
+            for chunk, generation in found
+            if int(chunk) not in held and int(chunk) not in resting
+        ]
+        return await self._again(campaign_id, [chunk for _, chunk, _ in await self._jobs.missing(idle)])
+
+    async def next_due_s(self) -> float | None:
+        """Seconds until the next retry is due, or None."""
+        now = await redis_ms(self._redis)
+        times = []
+        for campaign_id in await self._live():
+            first = await self._redis.zrange(self._keys.base(campaign_id) + "due", 0, 0, withscores=True)
+            times += [score for _, score in first]
+        return max(0.0, (min(times) - now) / 1000) if times else None
+
+    async def _live(self) -> list[str]:
+        return [campaign_id.decode() for campaign_id in await self._redis.smembers(self._keys.live)]

@@ -1,0 +1,44 @@
+-- Take what is queued or due in one chunk. Records with two crashes are taken alone, so that only the guilty reaches three.
+-- KEYS: c. ARGV: base, chunk, token, owner
+local c, base, n, token, owner = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local state = call('HGET', c, 'state')
+if not state then return redis.error_reply('NOCAMPAIGN there is no such campaign in this ledger') end
+local now = now_ms()
+if state ~= 'running' then return {state, digits(now)} end
+
+local s = base .. 's:' .. n
+local all = call('HGETALL', s)
+local calm, risky, later = {}, {}, nil
+for i = 1, #all, 2 do
+  local value = all[i + 1]
+  local letter = sub(value, 1, 1)
+  if letter == 'd' then
+    local due = tonumber(sub(value, 5))
+    if due > now then
+      if not later or due < later then later = due end
+      letter = nil
+    end
+  end
+  if letter == 'q' or letter == 'd' then
+    local into = tonumber(sub(value, 4, 4)) >= 2 and risky or calm
+    into[#into + 1] = {all[i], value}
+  end
+end
+local taken = calm
+if #calm == 0 and #risky > 0 then taken = {risky[1]} end
+local result, fields, deltas = {state, digits(now)}, {}, {}
+for _, pair in ipairs(taken) do
+  fields[#fields + 1] = pair[1]
+  fields[#fields + 1] = 'c' .. sub(pair[2], 2, 4) .. token
+  moved(deltas, sub(pair[2], 1, 1), 'c')
+  result[#result + 1] = pair[1]
+  result[#result + 1] = pair[2]
+end
+if #fields > 0 then
+  call('HSET', s, unpack(fields))
+  call('HSET', base .. 'h', n .. ':' .. owner, 1)
+  book(c, deltas)
+  call('HSETNX', c, 'started', digits(now))
+end
+if later then call('ZADD', base .. 'due', digits(later), n) else call('ZREM', base .. 'due', n) end
+return result

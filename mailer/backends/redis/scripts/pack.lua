@@ -1,0 +1,20 @@
+-- Replace what is final in a chunk by its packed form, unless an outcome was written since it was read.
+-- KEYS: c. ARGV: base, chunk, length of o:n as read, final, kept frames, messages, addresses, outcomes, packed indices...
+local c, base, n = KEYS[1], ARGV[1], ARGV[2]
+local s, o, m = base .. 's:' .. n, base .. 'o:' .. n, base .. 'm:' .. n
+if call('STRLEN', o) ~= tonumber(ARGV[3]) then return 0 end
+local before = call('STRLEN', m)
+call('SET', base .. 'f:' .. n, ARGV[4])
+if ARGV[5] ~= '' then call('SET', base .. 'k:' .. n, ARGV[5]) end
+call('HDEL', s, unpack(ARGV, 9))
+if call('EXISTS', s) == 0 then
+  call('DEL', m, base .. 'a:' .. n, o)
+  call('ZREM', base .. 'open', n)
+  call('ZREM', base .. 'due', n)
+else
+  call('SET', m, ARGV[6])
+  call('SET', base .. 'a:' .. n, ARGV[7])
+  if ARGV[8] ~= '' then call('SET', o, ARGV[8]) else call('DEL', o) end
+end
+call('HINCRBY', c, 'bytes', call('STRLEN', m) - before)
+return 1

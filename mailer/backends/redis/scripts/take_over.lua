@@ -1,0 +1,30 @@
+-- Give back what a dead owner held in one chunk: claimed goes to queued (third crash: failed), sending to in doubt.
+-- KEYS: c. ARGV: base, chunk, owner, what the tokens to give back begin with. Returns the number of recipients moved.
+local c, base, n, owner, begins = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local s, o = base .. 's:' .. n, base .. 'o:' .. n
+local now, deltas, count = now_ms(), {}, 0
+local all = call('HGETALL', s)
+for i = 1, #all, 2 do
+  local index, value = all[i], all[i + 1]
+  local letter, tail = sub(value, 1, 1), sub(value, 5)
+  if (letter == 'c' or letter == 'g') and sub(tail, 1, #begins) == begins then
+    local crashes = math.min(9, tonumber(sub(value, 4, 4)) + 1)
+    local into, reason, text, phase, failure = 'q', 'worker_died', 'worker died before sending; given back', 'connect', 'local'
+    if letter == 'g' then
+      into, text, phase, failure = 'I', 'worker died while sending; not re-sent', 'body', 'unknown'
+    elseif crashes >= 3 then
+      into, reason, text, phase = 'F', 'poison', 'three workers died with this message', 'build'
+    end
+    local event = cmsgpack.pack({tonumber(index), into, now, reason, text, phase, failure})
+    call('APPEND', o, struct.pack('>H', #event) .. event)
+    call('HSET', s, index, into .. sub(value, 2, 3) .. crashes .. (into == 'q' and '' or tail))
+    moved(deltas, letter, into)
+    count = count + 1
+  end
+end
+call('HDEL', base .. 'h', n .. ':' .. owner)
+if count > 0 then
+  book(c, deltas)
+  settle(c, now)
+end
+return count

@@ -1,0 +1,108 @@
+"""Opening a connection: TCP, greeting, EHLO, TLS, login; what comes out is a session."""
+
+import re
+import socket
+from typing import TYPE_CHECKING, cast
+
+import aiosmtplib
+
+from mailer.backends.smtp.authentication import log_in
+from mailer.backends.smtp.capabilities import Capabilities
+from mailer.backends.smtp.conversation import Conversation
+from mailer.backends.smtp.diagnosis import diagnose
+from mailer.backends.smtp.protection import tls_context
+from mailer.backends.smtp.session import SmtpSession
+from mailer.vocabulary.errors import UsageError
+from mailer.vocabulary.phase import Phase
+from mailer.vocabulary.route import Route, Security
+from mailer.vocabulary.settings import SmtpSettings
+
+if TYPE_CHECKING:
+    import asyncio
+
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+
+
+class Connector:
+    """Opens connections of one route, all with the same TLS context and the same login.
+
+    Raises `UsageError` for a login on a route without TLS: a password never goes over the network in clear text.
+    """
+
+    def __init__(self, route: Route, password: str | None, settings: SmtpSettings) -> None:
+        if route.user is not None and route.security is Security.PLAIN:
+            raise UsageError(
+                "E104",
+                f"a login at {route.relay} needs TLS",
+                why="The password would go over the network in clear text.",
+                hint=f"smtp+starttls://{route.relay}",
+            )
+        self.route = route
+        self._password = password or ""
+        self._settings = settings
+        self._tls_context = tls_context(route)
+        self._local_hostname = settings.local_hostname or _own_name()
+
+    async def open(self) -> SmtpSession:
+        """Connect, protect and log in. Raises `RelayError`, which says whether it is `retryable`."""
+        client = _Client(
+            hostname=self.route.host,
+            port=self.route.port,
+            # Without a name aiosmtplib asks DNS for one.
+            local_hostname=self._local_hostname,
+            timeout=self._settings.connect_timeout,
+            tls_context=self._tls_context,
+            use_tls=self.route.security is Security.TLS,
+            # By default STARTTLS is opportunistic; `_protect` makes it a condition, with a timeout of its own.
+            start_tls=False,
+        )
+        phase = Phase.CONNECT
+        try:
+            await client.connect()
+            phase = Phase.EHLO
+            await client.ehlo(timeout=self._settings.command_timeout)
+            if self.route.security is Security.STARTTLS:
+                phase = Phase.TLS
+                await client.starttls(timeout=self._settings.connect_timeout)
+                phase = Phase.EHLO
+                # What was offered in clear text does not count any more (RFC 3207 section 4.2).
+                await client.ehlo(timeout=self._settings.command_timeout)
+            phase = Phase.AUTH
+            if self.route.user is not None:
+                await log_in(client, self.route.user, self._password, self._settings.command_timeout)
+            return self._session(client)
+        except BaseException as error:
+            client.close()
+            if isinstance(error, aiosmtplib.SMTPException | OSError | UnicodeError):
+                raise diagnose(error, phase, self.route, self._settings) from error
+            raise
+
+    def _session(self, client: "_Client") -> SmtpSession:
+        if client.transport is None:
+            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+        transport = cast("asyncio.Transport", client.transport)
+        # A connection that dies without a word must be noticed while it waits for a reply, too.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        tls = transport.get_extra_info("ssl_object")
+        return SmtpSession(
+            Conversation.adopt(transport),
+            Capabilities.read(client.esmtp_extensions),
+            self._settings,
+            relay=self.route.relay,
+            tls=tls.version() if tls else None,
+        )
+
+
+class _Client(aiosmtplib.SMTP):
+    def close(self) -> None:
+        # Closing TLS politely waits 30 s for a relay that no longer answers.
+        if self.transport is not None:
+            cast("asyncio.Transport", self.transport).abort()
+        super().close()
+
+
+def _own_name() -> str:
+    """The host name without a DNS query, or the address literal of RFC 5321 section 4.1.4 if it makes no domain."""
+    name = socket.gethostname()
+    return name if _DOMAIN.fullmatch(name) else "[127.0.0.1]"

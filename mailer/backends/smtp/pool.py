@@ -1,0 +1,239 @@
+"""The pool of sessions of one route: opened when needed, reused while clean, never more than the route allows."""
+
+import asyncio
+import contextlib
+from collections import deque
+from enum import Enum, auto
+from types import TracebackType
+from typing import Self
+
+from mailer.backends.smtp.connecting import Connector
+from mailer.backends.smtp.session import SmtpSession
+from mailer.vocabulary.errors import RelayError
+from mailer.vocabulary.route import Route
+from mailer.vocabulary.settings import SmtpSettings
+
+
+class _Otherwise(Enum):
+    """What to do when no session can be reused."""
+
+    OPEN = auto()
+    WAIT = auto()
+
+
+class SmtpPool:
+    """Lends the sessions of one route, first come, first served; the one used last goes out first.
+
+    A connection counts against `max_connections` from the moment it is opened until its QUIT is answered. The first
+    one opens alone: a wrong password is tried once and not `max_connections` times. When none can be opened and none
+    is at work, everybody who waits gets the same `RelayError`.
+    """
+
+    def __init__(self, route: Route, password: str | None, settings: SmtpSettings) -> None:
+        self._connector = Connector(route, password, settings)
+        self._settings = settings
+        self._idle: list[tuple[float, SmtpSession]] = []  # since when; the oldest first
+        self._lent = 0
+        self._opening = 0
+        self._closing: set[asyncio.Task[None]] = set()
+        self._waiting: deque[asyncio.Future[SmtpSession | None]] = deque()
+        self._reaper: asyncio.TimerHandle | None = None
+        self._is_proven = False
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        state = "closed, " if self._is_closed else ""
+        return (
+            f"<SmtpPool {self._connector.route.relay}: {state}{self._lent} lent, {len(self._idle)} idle, "
+            f"{self._opening} opening, {len(self._closing)} closing, {len(self._waiting)} waiting>"
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def session(self) -> "Loan":
+        """Lend a session, waiting for a free one. Raises `RelayError` when none can be opened.
+
+        It comes back at the end of the `async with` and is kept if it `is_reusable`; whoever does not want it to be
+        used again closes it first.
+        """
+        return Loan(self)
+
+    async def close(self) -> None:
+        """Close every connection with QUIT; those that are lent follow when they come back. May be called twice."""
+        self._is_closed = True
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(RuntimeError("the pool is closed"))
+        self._waiting.clear()
+        while self._idle:
+            self._retire(self._idle.pop()[1])
+        if self._reaper is not None:
+            self._reaper.cancel()
+            self._reaper = None
+        while self._closing:
+            await asyncio.wait(self._closing)
+
+    def _decide(self) -> SmtpSession | _Otherwise:
+        """Reuse, open or wait. The only place that decides, and it never awaits: nothing changes while it thinks."""
+        while self._idle:
+            session = self._idle[-1][1]
+            if session.is_reusable:
+                return session
+            self._idle.pop()
+            self._retire(session)
+        if self._opening and not self._is_proven:
+            return _Otherwise.WAIT
+        if self._lent + self._opening + len(self._closing) < self._settings.max_connections:
+            return _Otherwise.OPEN
+        return _Otherwise.WAIT
+
+    def _take(self, decision: SmtpSession | _Otherwise) -> SmtpSession | None:
+        """Book what was decided: a session, or None for the right to open one."""
+        if isinstance(decision, SmtpSession):
+            self._idle.pop()
+            self._lent += 1
+            return decision
+        self._opening += 1
+        return None
+
+    def _serve(self) -> None:
+        """Give those who wait what has become free."""
+        while self._waiting:
+            if self._waiting[0].done():  # cancelled
+                self._waiting.popleft()
+            elif (decision := self._decide()) is _Otherwise.WAIT:
+                return
+            else:
+                self._waiting.popleft().set_result(self._take(decision))
+
+    async def acquire(self) -> SmtpSession:
+        """Reuse a session, open one or wait for one; for `Loan`."""
+        self._ensure_open()
+        decision = _Otherwise.WAIT if self._waiting else self._decide()
+        session = await self._queue() if decision is _Otherwise.WAIT else self._take(decision)
+        if session is not None:
+            try:
+                if await session.freshen():
+                    return session
+            except BaseException:
+                self._release(session)
+                raise
+            # It died on the shelf: nobody's attempt, so another one takes its place.
+            self._lent -= 1
+            self._opening += 1
+        return await self._open()
+
+    async def _queue(self) -> SmtpSession | None:
+        waiter: asyncio.Future[SmtpSession | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled() and waiter.exception() is None:
+                self._give_back(waiter.result())
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(waiter)
+            raise
+
+    def _give_back(self, turn: SmtpSession | None) -> None:
+        """Undo `_take` for somebody who was cancelled in the moment he was served."""
+        if turn is not None:
+            self._release(turn)
+        else:
+            self._opening -= 1
+            self._serve()
+
+    async def _open(self) -> SmtpSession:
+        try:
+            session = await self._connector.open()
+        except BaseException as error:
+            self._opening -= 1
+            if isinstance(error, RelayError):
+                self._is_proven = False
+                self._share(error)
+            self._serve()
+            raise
+        self._opening -= 1
+        self._lent += 1
+        self._is_proven = True
+        self._serve()
+        if self._is_closed:
+            await self.put_back(session)
+            self._ensure_open()
+        return session
+
+    def _ensure_open(self) -> None:
+        if self._is_closed:
+            raise RuntimeError("the pool is closed")
+
+    def _share(self, error: RelayError) -> None:
+        """Tell those who wait, unless a session that works will come back to them."""
+        if error.retryable and (self._lent or self._idle):
+            return
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(error)
+        self._waiting.clear()
+
+    async def put_back(self, session: SmtpSession) -> None:
+        """Take a session back; for `Loan`."""
+        self._release(session)
+        if self._is_closed:
+            await self.close()
+
+    def _release(self, session: SmtpSession) -> None:
+        self._lent -= 1
+        if session.is_reusable and not self._is_closed:
+            loop = asyncio.get_running_loop()
+            self._idle.append((loop.time(), session))
+            if self._reaper is None:
+                self._reaper = loop.call_later(self._settings.idle_timeout, self._reap)
+        else:
+            self._retire(session)
+        self._serve()
+
+    def _reap(self) -> None:
+        """Say goodbye to what was not needed for a while: relays hang up on idle clients, and we on dead ones."""
+        self._reaper = None
+        loop = asyncio.get_running_loop()
+        tired = loop.time() - self._settings.idle_timeout
+        while self._idle and self._idle[0][0] <= tired:
+            self._retire(self._idle.pop(0)[1])
+        if self._idle:
+            self._reaper = loop.call_at(self._idle[0][0] + self._settings.idle_timeout, self._reap)
+
+    def _retire(self, session: SmtpSession) -> None:
+        farewell = asyncio.get_running_loop().create_task(session.close())
+        self._closing.add(farewell)
+        farewell.add_done_callback(self._retired)
+
+    def _retired(self, farewell: asyncio.Task[None]) -> None:
+        self._closing.discard(farewell)
+        self._serve()
+
+
+class Loan:
+    """`async with pool.session() as session:`; a class of its own, for it runs once a message."""
+
+    __slots__ = ("_pool", "_session")
+
+    def __init__(self, pool: SmtpPool) -> None:
+        self._pool = pool
+        self._session: SmtpSession | None = None
+
+    async def __aenter__(self) -> SmtpSession:
+        self._session = await self._pool.acquire()
+        return self._session
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._pool.put_back(self._session)
+            self._session = None

@@ -1,0 +1,198 @@
+"""A session with the relay: one connection, one mail transaction after the other."""
+
+import asyncio
+from collections.abc import Sequence
+from email.message import EmailMessage
+from types import TracebackType
+from typing import Self
+
+from mailer.backends.smtp import commands, smtplib_contract
+from mailer.backends.smtp.capabilities import Capabilities
+from mailer.backends.smtp.conversation import Conversation, ConversationError
+from mailer.backends.smtp.fitness import find_unsendable
+from mailer.backends.smtp.transaction import COURTESY_TIMEOUT, Aftermath, Transaction
+from mailer.interfaces.session import Permit
+from mailer.vocabulary.envelope import Envelope
+from mailer.vocabulary.phase import Phase
+from mailer.vocabulary.settings import SmtpSettings
+from mailer.vocabulary.transmission import Answer, Transmission
+
+QUIT_TIMEOUT = 2.0
+"""Seconds for the goodbye."""
+MAX_REFUSALS = 10
+"""Refusals in a row after which a connection is replaced. Postfix counts every 4xx and 5xx since the last message it
+took: from 10 on it delays each reply by a second, after 20 it hangs up."""
+
+
+class SmtpSession:
+    """One connection to the relay, greeted, protected and logged in. Not for concurrent use.
+
+    `Connector.open` makes one. After a clean end of a transaction it `is_reusable`; any other end closes it.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        capabilities: Capabilities,
+        settings: SmtpSettings,
+        *,
+        relay: str,
+        tls: str | None,
+    ) -> None:
+        self._conversation = conversation
+        self._capabilities = capabilities
+        self._settings = settings
+        self._relay = relay
+        self._tls = tls
+        self._clock = asyncio.get_running_loop().time
+        self._opened = self._clock()
+        self._transaction: Transaction | None = None
+        self._uses = 0
+        self._refusals = 0
+        self._owes_reset_reply = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def phase(self) -> Phase:
+        """How far the transaction under way, or the last one, has come."""
+        return Phase.AUTH if self._transaction is None else self._transaction.phase
+
+    @property
+    def is_reusable(self) -> bool:
+        """True after a clean end of a transaction, within the limits of age, count and refusals in a row."""
+        return (
+            self._conversation.is_open
+            and self._uses < self._settings.max_messages_per_connection
+            and self._clock() - self._opened < self._settings.max_connection_age
+            and self._refusals < MAX_REFUSALS
+        )
+
+    @property
+    def size_limit(self) -> int | None:
+        """The relay's SIZE in bytes (RFC 1870), or None where it names no limit."""
+        return self._capabilities.size_limit
+
+    @property
+    def offers_smtputf8(self) -> bool:
+        """True where the relay can carry addresses that are not ASCII (RFC 6531)."""
+        return self._capabilities.smtputf8
+
+    async def transmit(self, envelope: Envelope, content: bytes, permit: Permit) -> Transmission:
+        """Run one mail transaction. `content` is the message with CRLF line ends, not yet dot-stuffed.
+
+        Every end of it is a value; only cancellation raises, after which the connection is closed and the caller
+        judges by `phase`.
+        """
+        answers: dict[str, Answer] = {}
+        answers.update(find_unsendable(envelope, content, self._capabilities))
+        recipients = tuple(address for address in envelope.recipients if address not in answers)
+        seconds = 0.0
+        if recipients:
+            transaction = Transaction(
+                self._conversation,
+                Envelope(envelope.reverse_path, recipients),
+                content,
+                self._capabilities,
+                self._settings,
+            )
+            await self._run(transaction, permit)
+            answers.update(transaction.answers)
+            seconds = transaction.seconds
+        return Transmission(
+            answers=answers, relay=self._relay, tls=self._tls, seconds=seconds, connection_use=max(self._uses, 1)
+        )
+
+    async def _run(self, transaction: Transaction, permit: Permit) -> None:
+        self._transaction = transaction
+        self._uses += 1
+        try:
+            await self.freshen()
+            await transaction.run(permit)
+        except BaseException:
+            self._conversation.abort("cancelled")
+            raise
+        self._settle(transaction)
+
+    def _settle(self, transaction: Transaction) -> None:
+        """Leave the connection as the transaction demands."""
+        match transaction.aftermath:
+            case Aftermath.READY:
+                self._refusals = 0
+            case Aftermath.NEEDS_RESET:
+                self._refusals += transaction.refusals
+                self._begin_reset()
+            case Aftermath.SPOILED:
+                self._conversation.abort("transaction spoiled")
+
+    def _begin_reset(self) -> None:
+        # Postfix keeps MAIL open after a refused envelope and would answer the next with "nested MAIL". The reply is
+        # left for `freshen`: a relay that hangs on RSET must not keep the refusal from being recorded.
+        if self.is_reusable:
+            self._conversation.write(commands.RSET, replies=1)
+            self._owes_reset_reply = True
+
+    async def freshen(self) -> bool:
+        """Collect the reply to an RSET, if there is one to come. False when the connection is of no use any more."""
+        if self._owes_reset_reply:
+            try:
+                reply = await self._conversation.reply(min(COURTESY_TIMEOUT, self._settings.command_timeout))
+            except ConversationError:
+                return False
+            self._owes_reset_reply = False
+            if not reply.is_positive:
+                self._conversation.abort(f"RSET refused: {reply}")
+        return self._conversation.is_open
+
+    async def ended(self) -> None:
+        """Wait until the connection is gone, whoever closes it."""
+        await self._conversation.ended()
+
+    async def close(self) -> None:
+        """Say QUIT (2 s at most) and close. May be called twice."""
+        if self._conversation.is_open:
+            await self._conversation.quit(QUIT_TIMEOUT)
+
+    async def sendmail(
+        self, sender: str, recipients: str | Sequence[str], content: bytes
+    ) -> tuple[dict[str, tuple[int, str]], str]:
+        """Send as `smtplib.SMTP.sendmail` would: the refused recipients, and the relay's last words.
+
+        Args:
+            sender: The reverse-path.
+            recipients: One address or several.
+            content: The message; line ends become CRLF.
+
+        Raises:
+            aiosmtplib.SMTPSenderRefused: MAIL was refused.
+            aiosmtplib.SMTPRecipientsRefused: Nobody was accepted.
+            aiosmtplib.SMTPDataError: The message was refused.
+            aiosmtplib.SMTPServerDisconnected: The connection failed; the message may have been accepted.
+            aiosmtplib.SMTPNotSupported: The relay cannot carry it; nothing was said.
+            ValueError: An address cannot stand in a command; nothing was said.
+        """
+        envelope = Envelope(sender, (recipients,) if isinstance(recipients, str) else tuple(recipients))
+        content = smtplib_contract.with_crlf(content)
+        smtplib_contract.ensure_sendable(find_unsendable(envelope, content, self._capabilities))
+        transmission = await self.transmit(envelope, content, smtplib_contract.always)
+        return smtplib_contract.conclude(transmission, sender)
+
+    async def send_message(
+        self, message: EmailMessage, sender: str | None = None, recipients: str | Sequence[str] | None = None
+    ) -> tuple[dict[str, tuple[int, str]], str]:
+        """Send as `smtplib.SMTP.send_message` would: addresses from the headers unless given, Bcc left out.
+
+        Raises ValueError where sender or recipients are missing, and what `sendmail` raises.
+        """
+        sender = sender or smtplib_contract.sender_of(message)
+        recipients = recipients or smtplib_contract.recipients_of(message)
+        addresses = (sender, recipients) if isinstance(recipients, str) else (sender, *recipients)
+        utf8 = not all(address.isascii() for address in addresses)
+        content = smtplib_contract.flatten(message, utf8=utf8, eight_bit=self._capabilities.eight_bit_mime)
+        return await self.sendmail(sender, recipients, content)

@@ -1,0 +1,225 @@
+"""One mail transaction: MAIL, RCPT, DATA and the message (RFC 5321 section 3.3)."""
+
+import asyncio
+from enum import Enum, auto
+
+from mailer.backends.smtp import commands
+from mailer.backends.smtp.capabilities import Capabilities
+from mailer.backends.smtp.conversation import Conversation, ConversationError
+from mailer.interfaces.session import Permit, PermitUnavailableError
+from mailer.policy.dot_stuffing import dot_stuff
+from mailer.vocabulary.envelope import Envelope
+from mailer.vocabulary.phase import Phase
+from mailer.vocabulary.reply import Reply
+from mailer.vocabulary.settings import SmtpSettings
+from mailer.vocabulary.transmission import Answer, Answered, Interrupted, Withheld
+
+COURTESY_TIMEOUT = 5.0
+"""Seconds for a reply that decides nothing any more: to RSET, to a lone dot."""
+
+
+class Aftermath(Enum):
+    """How a transaction leaves the connection."""
+
+    READY = auto()
+    """The relay took the message and waits for the next."""
+    NEEDS_RESET = auto()
+    """The relay said no; the transaction may still be open on its side."""
+    SPOILED = auto()
+    """Nobody knows what the relay expects next, or it has said goodbye."""
+
+
+class Transaction:
+    """Offers one message, and knows at any moment in which phase and with which answers.
+
+    With PIPELINING the envelope goes out in one write (RFC 2920), else command by command. The same code reads the
+    replies in the same order, so both ways come to the same answers.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        envelope: Envelope,
+        content: bytes,
+        capabilities: Capabilities,
+        settings: SmtpSettings,
+    ) -> None:
+        self.phase = Phase.MAIL
+        self.answers: dict[str, Answer] = {}
+        self.aftermath = Aftermath.NEEDS_RESET
+        self.refusals = 0
+        """How often the relay said no; relays count it too, and hang up."""
+        self.seconds = 0.0
+        """From MAIL to the last reply."""
+        self._conversation = conversation
+        self._content = content
+        self._mail = commands.mail(envelope, content, capabilities)
+        self._rcpts = {address: commands.rcpt(address) for address in envelope.recipients}
+        self._accepted: list[str] = []
+        self._pipelined = capabilities.pipelining and settings.pipelining == "auto"
+        self._settings = settings
+
+    async def run(self, permit: Permit) -> None:
+        """Carry it through. Afterwards every recipient has its answer, and no permit is under way any more.
+
+        Only cancellation raises (and an error of the permit that is none of its own); `phase` tells how far it came.
+        """
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        permission = _ask(permit)
+        try:
+            await self._converse(permission)
+            self.seconds = clock() - started
+            await _cause_to_withhold(permission)
+        except BaseException:
+            permission.cancel()
+            raise
+
+    async def _converse(self, permission: asyncio.Future[bool]) -> None:
+        try:
+            if self._pipelined:
+                envelope = b"".join((self._mail, *self._rcpts.values(), commands.DATA))
+                self._conversation.write(envelope, replies=len(self._rcpts) + 2)
+            if await self._offer_envelope(permission):
+                await self._hand_over_message()
+        except _ServiceClosingError as closing:
+            self._answer_rest(Answered(self.phase, closing.reply))
+            self.aftermath = Aftermath.SPOILED
+        except ConversationError as error:
+            self._interrupt(error)
+
+    async def _offer_envelope(self, permission: asyncio.Future[bool]) -> bool:
+        """True when the relay waits for the message and we may send it."""
+        mail = await self._exchange(Phase.MAIL, self._mail)
+        if not mail.is_positive:
+            self._distrust(mail)
+            self._answer_rest(Answered(Phase.MAIL, mail))
+            if self._pipelined:
+                await self._read_consequences()
+            return False
+        for address, command in self._rcpts.items():
+            rcpt = await self._exchange(Phase.RCPT, command)
+            if rcpt.is_positive:
+                self._accepted.append(address)
+            else:
+                self._distrust(rcpt)
+                self.answers[address] = Answered(Phase.RCPT, rcpt)
+        if not self._pipelined and not (self._accepted and await self._is_permitted(permission)):
+            return False
+        data = await self._exchange(Phase.DATA, commands.DATA)
+        if not self._accepted:
+            # A no is a consequence of the refused RCPTs, and nobody is left to hear it (RFC 2920 section 3.1).
+            if data.is_intermediate:
+                await self._end_without_message()
+            return False
+        if not data.is_intermediate:
+            self._distrust(data)
+            self._answer_rest(Answered(Phase.DATA, data))
+            return False
+        return await self._is_permitted(permission)
+
+    async def _read_consequences(self) -> None:
+        """Read what a refused MAIL entails, for the sake of what comes after."""
+        for command in self._rcpts.values():
+            await self._exchange(Phase.RCPT, command)
+        data = await self._exchange(Phase.DATA, commands.DATA)
+        if data.is_intermediate:
+            self.aftermath = Aftermath.SPOILED
+
+    async def _end_without_message(self) -> None:
+        """Answer a 354 that came although no recipient was accepted: the lone dot RFC 2920 section 3.1 asks for."""
+        self.aftermath = Aftermath.SPOILED
+        self._conversation.write(commands.LONE_DOT, replies=0)  # the 354 has promised one
+        await self._conversation.reply(min(COURTESY_TIMEOUT, self._settings.command_timeout))
+
+    async def _is_permitted(self, permission: asyncio.Future[bool]) -> bool:
+        cause = await _cause_to_withhold(permission)
+        if cause is None:
+            return True
+        self._answer_rest(Withheld(cause))
+        if self.phase is Phase.DATA:
+            # A 354 cannot be taken back, and RSET would be read as the text of the message.
+            self.aftermath = Aftermath.SPOILED
+        return False
+
+    async def _hand_over_message(self) -> None:
+        complete = False
+        # A verdict that came along with the 354 is one, and saves the message.
+        if not self._conversation.has_reply:
+            message = dot_stuff(self._content)
+            self._conversation.ensure_open()
+            self.phase = Phase.BODY
+            complete = await self._conversation.send(message)
+            if complete:
+                self.phase = Phase.DOT
+        self.aftermath = Aftermath.SPOILED
+        verdict = await self._conversation.reply(self._settings.reply_timeout)
+        if verdict.is_intermediate or (verdict.is_positive and not complete):
+            raise ConversationError(f"unexpected reply before the end of the message: {verdict}")
+        self._answer_rest(Answered(Phase.DOT, verdict))
+        if verdict.is_positive:
+            self.aftermath = Aftermath.READY
+            return
+        self.refusals += 1
+        if complete and not (verdict.code == 421 or 500 <= verdict.code <= 504):
+            self.aftermath = Aftermath.NEEDS_RESET
+
+    async def _exchange(self, phase: Phase, command: bytes) -> Reply:
+        """Say a command, unless it went out with the others, and read its reply."""
+        self.phase = phase
+        if not self._pipelined:
+            self._conversation.write(command, replies=1)
+        reply = await self._conversation.reply(self._settings.command_timeout)
+        if reply.code == 421:
+            raise _ServiceClosingError(reply)
+        if not _fits(phase, reply):
+            raise ConversationError(f"unexpected reply to {phase.upper()}: {reply}")
+        if reply.code >= 400:
+            self.refusals += 1
+        return reply
+
+    def _distrust(self, reply: Reply) -> None:
+        # "Bad sequence of commands": relay and we no longer agree where we are (a transaction left open, a reply lost).
+        if reply.code == 503:
+            self.aftermath = Aftermath.SPOILED
+
+    def _answer_rest(self, answer: Answer) -> None:
+        for address in self._rcpts:
+            self.answers.setdefault(address, answer)
+
+    def _interrupt(self, error: ConversationError) -> None:
+        self._answer_rest(Interrupted(self.phase, str(error), self.phase.may_have_delivered))
+        self.aftermath = Aftermath.SPOILED
+
+
+class _ServiceClosingError(Exception):
+    """421 (RFC 5321 section 3.8): the answer for everybody who has none yet, and the end of the connection."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+def _fits(phase: Phase, reply: Reply) -> bool:
+    """False for a reply that this command cannot have: then replies and commands are out of step."""
+    if reply.code >= 400:
+        return True
+    if phase is Phase.DATA:
+        return reply.code == 354
+    return reply.is_positive and reply.code not in (211, 214)
+
+
+def _ask(permit: Permit) -> asyncio.Future[bool]:
+    try:
+        return asyncio.ensure_future(permit())
+    except PermitUnavailableError as error:
+        unavailable = asyncio.get_running_loop().create_future()
+        unavailable.set_exception(error)
+        return unavailable
+
+
+async def _cause_to_withhold(permission: asyncio.Future[bool]) -> str | None:
+    try:
+        return None if await permission else "sending mark refused"
+    except PermitUnavailableError:
+        return "ledger unavailable"

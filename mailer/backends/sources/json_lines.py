@@ -1,0 +1,75 @@
+"""JSON Lines: one object a line (jsonlines.org), streamed."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from mailer.backends.sources.content import Content
+from mailer.backends.sources.lines import damage
+from mailer.interfaces.source import Row, Value
+from mailer.vocabulary.errors import SourceError
+
+
+class JsonLines:
+    """A list with one JSON object a line; its values may be nested. A `RecipientSource`.
+
+    Of two equal keys in one object the last one counts, as everywhere in JSON.
+    """
+
+    columns = None
+    """Nothing declares them; every row may have its own."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return self._content.name
+
+    @property
+    def content_hash(self) -> str | None:
+        """SHA-256 of the file, None for standard input."""
+        return self._content.sha256
+
+    def rows(self) -> Iterator[Row]:
+        """Read from the beginning. Blank lines are no rows.
+
+        Raises `SourceError`: E204 a line is damaged or no object, E207 there is none, E201 the file changed.
+        """
+        decode = msgspec.json.Decoder().decode
+        number = 0
+        with self._content.lines() as lines:
+            for line, text in enumerate(lines.read(), start=1):
+                lines.held = 0
+                if text.isspace():
+                    continue
+                try:
+                    value: Value = decode(text)
+                except (msgspec.DecodeError, RecursionError) as error:
+                    raise damage(self.name, line, f"not a JSON object: {_reason(error)}") from error
+                if not isinstance(value, dict):
+                    raise damage(self.name, line, f"{_kind(value)}, not a JSON object", hint='{"email": "a@b.example"}')
+                number += 1
+                yield Row(number, value, line)
+        if number == 0:
+            raise SourceError("E207", f"{self.name} has no recipients", hint="a line with an object for each recipient")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return str(error).removeprefix("JSON is malformed: ")
+
+
+def _kind(value: Value) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+    return "a number"
