@@ -1,0 +1,321 @@
+"""Delivery: one chunk of a campaign, claimed, sent over borrowed sessions, and recorded recipient by recipient."""
+
+import asyncio
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from mailer.interfaces.session import Session, SessionPool
+from mailer.policy.breaker import ContentBreaker, RouteBreaker
+from mailer.policy.judging import Judgement, judge
+from mailer.policy.retry import is_expired
+from mailer.vocabulary.campaign import PausedBy
+from mailer.vocabulary.chunk import Attempt, Claim, Claimed
+from mailer.vocabulary.envelope import Envelope
+from mailer.vocabulary.errors import MailerError, RelayError
+from mailer.vocabulary.outcome import Class, Outcome
+from mailer.vocabulary.phase import Phase
+from mailer.vocabulary.recipient import State
+from mailer.vocabulary.transmission import Answer, Answered, Interrupted, Transmission
+from mailer.vocabulary.verdict import Reason
+
+if TYPE_CHECKING:
+    from mailer.interfaces.ledger import DeliveryLedger
+    from mailer.vocabulary.campaign import Campaign
+
+CHUNK_DEADLINE_S = 300.0
+"""A chunk begins no message after so many seconds and gives the rest back."""
+WITHOUT_SECRET_S = 30.0
+"""How long a campaign rests whose route this worker cannot use (no password)."""
+
+log = structlog.get_logger("mailer.delivery")
+
+
+@dataclass(slots=True)
+class Route:
+    """A pool of sessions, and whether the relay behind it is to be left alone for a while."""
+
+    pool: SessionPool
+    connections: int
+    breaker: RouteBreaker = field(default_factory=RouteBreaker)
+
+    def failed(self) -> float:
+        """Count trouble of the session or route. Returns the seconds it is to be left alone, 0 for none."""
+        now = time.monotonic()
+        self.breaker = self.breaker.failed(now, jitter=random.uniform(-1, 1))  # noqa: S311 (jitter)
+        return self.breaker.wait(now)
+
+    def rest(self, seconds: float) -> None:
+        """Leave it alone because the server asks for it."""
+        self.breaker = self.breaker.resting(time.monotonic(), seconds)
+
+
+RouteOf = Callable[["Campaign"], Route]
+"""The route of a campaign. Raises `MailerError` when this worker cannot use it."""
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One run over the recipients of one claim: what is left to send, and why it stopped if it did."""
+
+    campaign: "Campaign"
+    claim: Claim
+    route: Route
+    waiting: deque[Claimed]
+    begun_at: float = field(default_factory=time.monotonic)
+    cut_before: set[int] = field(default_factory=set)
+    """Indices that a connection was lost with before their body; the second time it is their own fault."""
+    rest_s: float = 0.0
+    stopped: bool = False
+
+    def next(self) -> Claimed | None:
+        """The next recipient to send to, or None when there is none or the run is over."""
+        if self.stopped or not self.waiting or time.monotonic() - self.begun_at > CHUNK_DEADLINE_S:
+            return None
+        return self.waiting.popleft()
+
+    def now_ms(self) -> int:
+        """The queue server's time, Unix milliseconds: due times never come from this machine's wall clock."""
+        return self.claim.redis_ms + round(1000 * (time.monotonic() - self.begun_at))
+
+    def stop(self, *, rest_s: float = 0.0) -> None:
+        """Begin nothing more; what is left is given back and rests for so long."""
+        self.stopped = True
+        self.rest_s = max(self.rest_s, rest_s)
+
+
+class Delivery:
+    """What a worker process does with a chunk. Its ledger keeps trying to record whatever happens."""
+
+    def __init__(self, ledger: "DeliveryLedger", route_of: RouteOf, worker: str) -> None:
+        self._ledger = ledger
+        self._route_of = route_of
+        self._worker = worker
+        self._content: dict[str, ContentBreaker] = {}
+        self._draining = False
+        self._runs: set[Run] = set()
+        self.counts: Counter[str] = Counter()
+
+    def drain(self) -> None:
+        """Finish the messages in flight, begin no others, give the rest back."""
+        self._draining = True
+        for run in self._runs:
+            run.stop()
+
+    async def work(self, campaign_id: str, chunk: int) -> None:
+        """Send what is queued or due in this chunk. Every end is recorded; only cancellation raises."""
+        if self._draining:
+            return
+        campaign = (await self._ledger.status(campaign_id)).campaign
+        try:
+            route = self._route_of(campaign)
+        except MailerError as error:
+            log.error("campaign rests", campaign=campaign_id, code=error.code, reason=error.message)
+            await self._ledger.postpone(campaign, chunk, WITHOUT_SECRET_S)
+            return
+        now = time.monotonic()
+        if (wait_s := route.breaker.wait(now)) > 0:
+            await self._ledger.postpone(campaign, chunk, wait_s)
+            return
+        route.breaker = route.breaker.trying(now)
+        claim = await self._ledger.claim(campaign, chunk)
+        run = Run(campaign, claim, route, deque())
+        self._runs.add(run)
+        try:
+            self._look_before(run)
+            await self._send(run)
+        finally:
+            self._runs.discard(run)
+            for recipient in run.waiting:
+                self._release(run, recipient)
+            await self._ledger.end_run(claim, rest_s=run.rest_s)
+
+    def _look_before(self, run: Run) -> None:
+        """Sort out who is not to be tried: suppressed meanwhile, or too old."""
+        delivery = run.campaign.delivery
+        for recipient in run.claim.recipients:
+            age_s = (run.claim.redis_ms - recipient.accepted_ms) / 1000
+            if recipient.email in run.claim.suppressed:
+                self._record(run, recipient, _SUPPRESSED)
+            elif recipient.was_deferred and is_expired(0, age_s, max_attempts=1, max_age=delivery.max_age):
+                self._record(run, recipient, _expired(recipient.last))
+            else:
+                run.waiting.append(recipient)
+
+    async def _send(self, run: Run) -> None:
+        lanes = min(run.route.connections, len(run.waiting))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(lanes):
+                group.create_task(self._lane(run))
+
+    async def _lane(self, run: Run) -> None:
+        """Take one recipient after the other, as long as there are any, over borrowed sessions."""
+        while (recipient := run.next()) is not None:
+            try:
+                async with run.route.pool.session() as session:
+                    while recipient is not None:
+                        await self._transmit(run, session, recipient)
+                        recipient = run.next() if session.is_reusable else None
+            except RelayError as error:
+                if recipient is not None:
+                    run.waiting.appendleft(recipient)
+                await self._no_session(run, error)
+
+    async def _no_session(self, run: Run, error: RelayError) -> None:
+        """No session can be had: that is the route's trouble and burns nobody."""
+        if not error.retryable:
+            await self._pause(run, f"{error.code} {error.message}", PausedBy.SERVICE)
+            return
+        wait_s = max(1.0, run.route.failed())
+        log.warning("waiting for the server", code=error.code, reason=error.message, seconds=round(wait_s, 1))
+        run.stop(rest_s=wait_s)
+
+    async def _transmit(self, run: Run, session: Session, recipient: Claimed) -> None:
+        campaign = run.campaign
+        if session.size_limit is not None and len(recipient.content) > session.size_limit:
+            self._record(run, recipient, _too_big(session.size_limit))
+            return
+        envelope = Envelope(campaign.reverse_path, (recipient.email,))
+        permit = self._ledger.permit(run.claim, (recipient,))
+        begun_ms = run.now_ms()
+        try:
+            transmission = await session.transmit(envelope, recipient.content, permit)
+        except asyncio.CancelledError:
+            judgement = self._judge(run, recipient, _stopped(session, "the worker was stopped"))
+            self._conclude(run, recipient, judgement, begun_ms, None)
+            raise
+        except Exception as error:
+            # A bug of ours: nobody may guess that the message was not sent.
+            log.exception("transmission failed", campaign=campaign.id, chunk=run.claim.chunk)
+            await session.close()
+            run.cut_before.add(recipient.index)
+            judgement = self._judge(run, recipient, _stopped(session, f"internal error: {type(error).__name__}"))
+            await self._heed(run, self._conclude(run, recipient, judgement, begun_ms, None))
+            return
+        answer = transmission.answers[recipient.email]
+        judgement = self._judge(run, recipient, answer)
+        if judgement.is_undecided and recipient.index not in run.cut_before:
+            # Lost before the body: at once again on a new connection, uncounted. The second time it is on record.
+            run.cut_before.add(recipient.index)
+            run.waiting.appendleft(recipient)
+            if (wait_s := run.route.failed()) > 0:
+                run.stop(rest_s=wait_s)
+            return
+        if isinstance(answer, Answered) and not judgement.verdict.blames_route:
+            run.route.breaker = run.route.breaker.succeeded()
+        await self._heed(run, self._conclude(run, recipient, judgement, begun_ms, transmission))
+
+    def _judge(self, run: Run, recipient: Claimed, answer: Answer) -> Judgement:
+        return judge(
+            answer,
+            attempt=recipient.attempts + 1,
+            accepted_ms=recipient.accepted_ms,
+            now_ms=run.now_ms(),
+            settings=run.campaign.delivery,
+            jitter=random.uniform(-1, 1),  # noqa: S311 (jitter)
+            interrupted_before=recipient.index in run.cut_before,
+            protocol_errors_before=recipient.protocol_errors,
+            accepted_before=0,
+        )
+
+    def _conclude(
+        self, run: Run, recipient: Claimed, judgement: Judgement, begun_ms: int, transmission: Transmission | None
+    ) -> Judgement:
+        """Put the end of one attempt on record."""
+        attempt = Attempt(
+            begun_ms=begun_ms,
+            ended_ms=run.now_ms(),
+            smtp_ms=round(transmission.seconds * 1000) if transmission is not None else None,
+            relay=transmission.relay if transmission is not None else None,
+            tls=transmission.tls if transmission is not None else None,
+            worker=self._worker,
+        )
+        self._record(run, recipient, judgement.outcome, attempt)
+        _log_attempt(run, recipient, judgement.outcome, attempt)
+        return judgement
+
+    async def _heed(self, run: Run, judgement: Judgement) -> None:
+        """What an end means for others: the route rests, the campaign pauses, the content breaker opens."""
+        verdict = judgement.verdict
+        if verdict.blames_route and (wait_s := run.route.failed()) > 0:
+            run.stop(rest_s=wait_s)
+        if verdict.pause is not None:
+            await self._pause(run, verdict.pause, PausedBy.SERVICE)
+        elif verdict.route_delay is not None:
+            run.route.rest(verdict.route_delay)
+            run.stop(rest_s=verdict.route_delay)
+        elif judgement.outcome.state is State.QUEUED:
+            run.stop(rest_s=1.0)
+        campaign_id = run.campaign.id
+        breaker = self._content.get(campaign_id) or ContentBreaker(
+            run.campaign.delivery.pause_after_consecutive_failures
+        )
+        self._content[campaign_id] = breaker = breaker.after(verdict)
+        if breaker.is_open:
+            del self._content[campaign_id]
+            words = judgement.outcome.reply or judgement.outcome.text
+            await self._pause(run, f"the server refuses what is sent, not to whom: {words}", PausedBy.REFUSALS)
+
+    async def _pause(self, run: Run, reason: str, by: PausedBy) -> None:
+        run.stop()
+        if await self._ledger.pause(run.campaign.id, reason, by):
+            log.error("campaign paused", campaign=run.campaign.id, reason=reason)
+
+    def _release(self, run: Run, recipient: Claimed) -> None:
+        self._ledger.record(run.claim, recipient, Outcome(state=State.QUEUED, counted=False))
+
+    def _record(self, run: Run, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
+        if outcome.state is not State.QUEUED:
+            self.counts[outcome.state] += 1
+        self._ledger.record(run.claim, recipient, outcome, attempt)
+
+
+_SUPPRESSED = Outcome(
+    state=State.SUPPRESSED, failure=Class.LOCAL, reason="suppressed", text="on the do-not-send list", counted=False
+)
+
+
+def _expired(last: Outcome | None) -> Outcome:
+    """Too old to try again; the last reply stays."""
+    return Outcome(
+        state=State.FAILED,
+        phase=last.phase if last else None,
+        failure=Class.TEMPORARY,
+        reason=Reason.EXPIRED,
+        reply=last.reply if last else None,
+        text=last.text if last else None,
+        counted=False,
+    )
+
+
+def _too_big(limit: int) -> Outcome:
+    return Outcome(
+        state=State.FAILED,
+        phase=Phase.MAIL,
+        failure=Class.LOCAL,
+        reason=Reason.TOO_BIG,
+        text=f"larger than the server's limit of {limit} bytes",
+        counted=False,
+    )
+
+
+def _log_attempt(run: Run, recipient: Claimed, outcome: Outcome, attempt: Attempt) -> None:
+    """One line for each recipient and attempt, as Postfix writes it; addresses are shortened."""
+    log.info(
+        outcome.state,
+        campaign=run.campaign.id,
+        to=f"{recipient.email[:1]}…@{recipient.email.rpartition('@')[2]}",
+        relay=attempt.relay,
+        delay=round((attempt.ended_ms - recipient.accepted_ms) / 1000, 2),
+        phase=outcome.phase,
+        reply=str(outcome.reply) if outcome.reply is not None else outcome.text,
+    )
+
+
+def _stopped(session: Session, cause: str) -> Interrupted:
+    return Interrupted(session.phase, cause, session.phase.may_have_delivered)

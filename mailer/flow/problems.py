@@ -1,0 +1,82 @@
+"""Problems of many rows, told once each: the first row in full, then how many others have the same."""
+
+from dataclasses import dataclass, field
+
+from mailer.flow.intake import Problem
+from mailer.vocabulary.errors import TemplateError
+from mailer.vocabulary.recipient import LeftOut, LeftOutAs
+
+MOST_KINDS = 20
+MOST_EXAMPLES = 20
+
+
+class BadRowsError(TemplateError):
+    """Rows that cannot be built; `problems` has one error for each different cause, the most frequent first."""
+
+    def __init__(self, problems: tuple[TemplateError, ...], rows: int) -> None:
+        first = problems[0]
+        super().__init__(
+            first.code,
+            first.message,
+            where=first.where,
+            why=first.why,
+            hint=first.hint,
+            safe="Nothing was accepted and nothing was sent. --skip-bad sends the others.",
+            cause=first.cause,
+        )
+        self.problems = problems
+        self.rows = rows
+
+
+@dataclass(slots=True)
+class Problems:
+    """Collects the problems of one run, in memory bounded by the number of different causes."""
+
+    source: str
+    rows: int = 0
+    _first: dict[tuple[str, str | None], Problem] = field(default_factory=dict)
+    _counts: dict[tuple[str, str | None], int] = field(default_factory=dict)
+
+    def add(self, problem: Problem) -> None:
+        """Count one."""
+        self.rows += 1
+        cause = (problem.error.message, problem.error.where)
+        if cause in self._first or len(self._first) < MOST_KINDS:
+            self._first.setdefault(cause, problem)
+            self._counts[cause] = self._counts.get(cause, 0) + 1
+
+    def error(self) -> BadRowsError:
+        """All of them as one error to raise."""
+        ordered = sorted(self._counts, key=lambda cause: -self._counts[cause])
+        return BadRowsError(tuple(self._told(cause) for cause in ordered), self.rows)
+
+    def _told(self, cause: tuple[str, str | None]) -> TemplateError:
+        problem, others = self._first[cause], self._counts[cause] - 1
+        error = problem.error
+        also = f"The same problem in {others:,} other rows.".replace(",", " ") if others else None
+        return TemplateError(
+            error.code,
+            f"{self.source} row {problem.row} ({shorten(problem.email)}): {error.message}",
+            where=error.where,
+            why=" ".join(part for part in (error.why, also) if part) or None,
+            hint=error.hint,
+        )
+
+
+@dataclass(slots=True)
+class Examples:
+    """The first rows that were left out, for the warnings on the screen; the ledger keeps all of them."""
+
+    invalid: list[LeftOut] = field(default_factory=list)
+    duplicate: list[LeftOut] = field(default_factory=list)
+
+    def add(self, row: LeftOut) -> None:
+        """Keep it if there are only a few yet."""
+        kept = self.invalid if row.kind is LeftOutAs.INVALID else self.duplicate
+        if len(kept) < MOST_EXAMPLES:
+            kept.append(row)
+
+
+def shorten(email: str) -> str:
+    """An address as it may stand in a log: `jane@…`."""
+    return email.rpartition("@")[0] + "@…"

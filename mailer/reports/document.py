@@ -1,0 +1,103 @@
+"""A report and a recipient's record as JSON documents; their schemas lie beside this file."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+import msgspec
+
+from mailer.reports.figures import moment
+from mailer.reports.listing import Row
+from mailer.vocabulary.recipient import LeftOut
+from mailer.vocabulary.report import CampaignHead, ReasonCount, Report
+
+SCHEMA_VERSION = 1
+"""Within a version keys are added, never renamed or removed."""
+
+_NOTHING_KNOWN: dict[str, object] = {
+    "row": None,
+    "email": None,
+    "state": None,
+    "code": None,
+    "enhanced_code": None,
+    "text": None,
+    "phase": None,
+    "class": None,
+    "reason": None,
+    "attempts": 0,
+    "first_try": None,
+    "last_try": None,
+    "next_try": None,
+    "queue_ms": None,
+    "smtp_ms": None,
+    "message_id": None,
+    "server_queue_id": None,
+    "relay": None,
+    "worker": None,
+    "tls": None,
+}
+
+RECORD_KEYS = tuple(_NOTHING_KNOWN)
+"""The keys of a record, in the order of every format."""
+
+
+def report_document(report: Report) -> dict[str, object]:
+    """The JSON document of a report: JSON types only, keys always in the same order, times ISO 8601 in UTC."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "as_of": moment(report.as_of),
+        "campaign": _campaign(report.campaign),
+        "totals": report.totals.to_dict(),
+        "reasons": [_reason(reason) for reason in report.reasons],
+        "domains": [asdict(domain) for domain in report.domains],
+        "refused": {address: list(answer) for address, answer in report.refused.items()},
+        "timings": {name: asdict(percentiles) for name, percentiles in report.timings.items()},
+        "attempts": {str(attempts): report.attempts[attempts] for attempts in sorted(report.attempts)},
+        "messages_url": None,
+    }
+
+
+def report_json(report: Report) -> str:
+    """The same document as one line of text, without a line break at its end."""
+    return msgspec.json.encode(report_document(report)).decode()
+
+
+def record_document(row: Row) -> dict[str, object]:
+    """What is known of one recipient, or of a row left out, under `RECORD_KEYS`; what is absent is None."""
+    if isinstance(row, LeftOut):
+        return _NOTHING_KNOWN | {"row": row.row, "email": row.email, "state": row.kind, "reason": row.reason}
+    # Written out: a million of these are made for one report, and a loop over field names takes twice the time.
+    return {
+        "row": row.row,
+        "email": row.email,
+        "state": row.state,
+        "code": row.code,
+        "enhanced_code": row.enhanced_code,
+        "text": row.text,
+        "phase": row.phase,
+        "class": row.failure,
+        "reason": row.reason,
+        "attempts": row.attempts,
+        "first_try": _moment(row.first_try),
+        "last_try": _moment(row.last_try),
+        "next_try": _moment(row.next_try),
+        "queue_ms": row.queue_ms,
+        "smtp_ms": row.smtp_ms,
+        "message_id": row.message_id,
+        "server_queue_id": row.server_queue_id,
+        "relay": row.relay,
+        "worker": row.worker,
+        "tls": row.tls,
+    }
+
+
+def _moment(time: datetime | None) -> str | None:
+    return None if time is None else moment(time)
+
+
+def _campaign(head: CampaignHead) -> dict[str, object]:
+    times = {name: _moment(getattr(head, name)) for name in ("created", "started", "finished")}
+    return asdict(head) | times
+
+
+def _reason(reason: ReasonCount) -> dict[str, object]:
+    return {"class" if name == "failure" else name: value for name, value in asdict(reason).items()}

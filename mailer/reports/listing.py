@@ -1,0 +1,34 @@
+"""The form every document has that lists recipients: rows are added as they come, and then it ends."""
+
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+from mailer.vocabulary.recipient import LeftOut
+from mailer.vocabulary.report import RecipientRecord
+
+Row = RecipientRecord | LeftOut
+"""A recipient, or a row of the source that never became one."""
+
+
+class Listing(Protocol):
+    """A document being written to a text stream, in bounded memory. The stream is the caller's to open and to close.
+
+    Rows are pushed, so that one pass over the ledger, asynchronous or not, can fill several documents alike.
+    """
+
+    def add(self, row: Row) -> None:
+        """Write one row; a document that shows only some rows ignores the others."""
+
+    def end(self) -> None:
+        """Write what comes after the last row. Nothing may be added afterwards."""
+
+
+L = TypeVar("L", bound=Listing)
+
+
+def fill(listing: L, rows: Iterable[Row]) -> L:
+    """Add every row, end the listing, and return it."""
+    for row in rows:
+        listing.add(row)
+    listing.end()
+    return listing

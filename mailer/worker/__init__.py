@@ -1,0 +1,1 @@
+"""Worker processes: where the parts are put together and run."""

@@ -1,0 +1,197 @@
+"""A worker process: heartbeat, reconciler, arq's queue reader and the delivery of chunks, put together."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from arq.worker import Worker as QueueReader
+from redis.exceptions import RedisError
+
+from mailer import __version__
+from mailer.backends.redis.campaigns import Campaigns
+from mailer.backends.redis.connection import check_server, connect
+from mailer.backends.redis.delivery import RedisDelivery
+from mailer.backends.redis.fleet import BEAT_S, Fleet, Worker, host_name, new_owner
+from mailer.backends.redis.jobs import Jobs, worker_settings
+from mailer.backends.redis.keys import Keys
+from mailer.backends.redis.reconciler import RedisReconciler
+from mailer.backends.redis.recorder import Recorder
+from mailer.flow.delivery import Delivery
+from mailer.worker.heartbeat import Heartbeat, lease_clock
+from mailer.worker.routes import Routes
+
+if TYPE_CHECKING:
+    from mailer.config.orders import Orders
+
+CHUNKS_AT_ONCE = 6
+TICK_S = 0.1
+PATIENCE = 10
+
+log = structlog.get_logger("mailer.worker")
+
+Until = Callable[[], Awaitable[bool]]
+
+
+class WorkerProcess:
+    """Use as an async context manager, then `run`. `stop` drains; `stop_now` cancels what is on the wire."""
+
+    def __init__(self, orders: "Orders") -> None:
+        self.orders = orders
+        self.owner = new_owner()
+        self.keys = Keys(orders.prefix)
+        self.redis = connect(orders.queue_url, patience=PATIENCE)
+        self.campaigns = Campaigns(self.redis, self.keys)
+        self._jobs = Jobs(self.redis, self.keys)
+        self._fleet = Fleet(self.redis, self.keys, orders.lease_s)
+        self._reconciler = RedisReconciler(self.campaigns, self._fleet, self._jobs, self.owner)
+        self._routes = Routes(orders)
+        self._stack = AsyncExitStack()
+        self._over = asyncio.Event()
+        self._now = asyncio.Event()
+        self._delivery: Delivery
+        self._reader: QueueReader | None = None
+
+    async def __aenter__(self) -> "WorkerProcess":
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.redis.aclose)
+            for warning in await check_server(self.redis, self.keys):
+                log.warning(warning)
+            worker = Worker(owner=self.owner, host=host_name(), pid=os.getpid(), version=__version__)
+            heartbeat = Heartbeat(self.orders.queue_url, self.keys, worker, self.orders.lease_s)
+            await stack.enter_async_context(heartbeat)
+            stack.push_async_callback(self._leave)
+            recorder = await stack.enter_async_context(Recorder(self.redis, self.keys))
+            stack.push_async_callback(self._routes.close)
+            ledger = RedisDelivery(self.campaigns, recorder, self._jobs, self.owner, lambda: heartbeat.holds)
+            self._delivery = Delivery(ledger, self._routes.of, f"{worker.host}:{worker.pid}")
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._stack.aclose()
+
+    async def _leave(self) -> None:
+        with suppress(RedisError):
+            await self._fleet.leave(self.owner)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Outcomes of this process by state; a recipient tried twice counts twice."""
+        return self._delivery.counts
+
+    def stop(self) -> None:
+        """Finish the messages in flight, give the rest back, end."""
+        self._over.set()
+        self._delivery.drain()
+        if self._reader is not None:
+            self._reader.allow_pick_jobs = False
+
+    def stop_now(self) -> None:
+        """End at once: what is in a body becomes in doubt, everything else goes back to the queue."""
+        self.stop()
+        self._now.set()
+
+    def heal(self) -> None:
+        """Reconcile until the end; for a process whose queue is read by somebody else."""
+        healing = asyncio.create_task(self._reconcile())
+        self._stack.callback(healing.cancel)
+
+    async def run(self, until: Until | None = None) -> None:
+        """Work until stopped, or until `until` says that it is enough (asked ten times a second)."""
+        self.heal()
+        reader = asyncio.create_task(self._read())
+        try:
+            while not self._over.is_set():
+                if until is not None and await self._enough(until):
+                    self.stop()
+                    break
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(TICK_S if until is not None else None):
+                        await self._over.wait()
+            await self._drain()
+        finally:
+            reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await reader
+
+    async def _enough(self, until: Until) -> bool:
+        try:
+            return await until()
+        except (RedisError, OSError):
+            return False
+
+    async def _drain(self) -> None:
+        """Wait for the chunks that run, as long as the grace allows; then cancel them."""
+        running = self._running()
+        if running:
+            now = asyncio.create_task(self._now.wait())
+            chunks = asyncio.create_task(_all_done(running))
+            await asyncio.wait({chunks, now}, timeout=self.orders.grace_s, return_when=asyncio.FIRST_COMPLETED)
+            now.cancel()
+            for task in running:
+                task.cancel()
+            await chunks
+
+    def _running(self) -> list["asyncio.Task[Any]"]:
+        return [task for task in self._reader.tasks.values() if not task.done()] if self._reader is not None else []
+
+    async def work(self, ctx: dict[str, Any], campaign_id: str, chunk: int) -> None:
+        """arq's one function. What goes wrong here leaves a chunk without a job, and the reconciler makes a new one."""
+        try:
+            await self._delivery.work(campaign_id, chunk)
+        except (RedisError, OSError) as error:
+            log.warning("chunk put off", campaign=campaign_id, chunk=chunk, cause=str(error) or type(error).__name__)
+        except Exception:
+            log.exception("chunk put off", campaign=campaign_id, chunk=chunk)
+
+    async def _read(self) -> None:
+        """Keep arq's reader running: it ends itself when Redis goes away."""
+        settings = worker_settings(
+            self.orders.queue_url,
+            self.keys.queue,
+            self.work,
+            chunks_at_once=CHUNKS_AT_ONCE,
+            wait_s=int(self.orders.grace_s),
+        )
+        pause = 0.1
+        while True:
+            self._reader = QueueReader(**settings, handle_signals=False)
+            self._reader.allow_pick_jobs = not self._over.is_set()
+            try:
+                await self._reader.async_run()
+            except (RedisError, OSError) as error:
+                log.warning("the queue server is away", cause=str(error) or type(error).__name__)
+            finally:
+                if self._reader._pool is not None:
+                    await self._reader._pool.aclose(close_connection_pool=True)
+            running = self._running()
+            if running:
+                # They go on by themselves; a new reader must not start while they hold their chunks.
+                await asyncio.wait(running)
+            await asyncio.sleep(pause)
+            pause = min(1.0, pause * 2)
+
+    async def _reconcile(self) -> None:
+        """Heal, every two seconds or when a retry is due, if it is our turn."""
+        answering_since = lease_clock()
+        while True:
+            rest_s = BEAT_S
+            try:
+                if await self._reconciler.lead():
+                    if lease_clock() - answering_since >= self.orders.lease_s:
+                        await self._reconciler.take_over()
+                    await self._reconciler.revive()
+                    due_s = await self._reconciler.next_due_s()
+                    rest_s = min(BEAT_S, due_s) if due_s is not None else BEAT_S
+            except (RedisError, OSError):
+                # Nobody is declared dead before Redis has answered for one whole lease: living workers record first.
+                answering_since = lease_clock()
+            await asyncio.sleep(max(0.05, rest_s))
+
+
+async def _all_done(tasks: list["asyncio.Task[Any]"]) -> None:
+    await asyncio.wait(tasks)

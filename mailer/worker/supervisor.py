@@ -1,0 +1,120 @@
+"""The supervisor: keeps N worker processes running, and ends them in order."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from mailer.config.orders import write_orders
+from mailer.vocabulary.errors import MailerError, QueueError, UsageError
+
+if TYPE_CHECKING:
+    from mailer.config.orders import Orders
+
+LONGEST_PAUSE_S = 30.0
+LONG_ENOUGH_S = 60.0
+"""A process that lived so long did not fail at its start."""
+
+log = structlog.get_logger("mailer.worker")
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Starts `processes` workers with the same orders; a worker that dies is replaced, after a growing pause.
+
+    `stop` once drains them, twice ends them at once. `counts` adds up what they did, when they have ended.
+    """
+
+    orders: "Orders"
+    processes: int = 1
+    counts: Counter[str] = field(default_factory=Counter)
+    _children: "set[asyncio.subprocess.Process]" = field(default_factory=set)
+    _stops: int = 0
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Run until stopped, or in a burst until every worker has nothing left to do.
+
+        Raises `MailerError` when a worker cannot start because of its settings or its queue server.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self.processes):
+                    group.create_task(self._keep())
+        except* MailerError as errors:
+            raise _first(errors) from None
+        finally:
+            for child in self._children:
+                child.kill()
+
+    def stop(self) -> None:
+        """Drain; the second time, end at once."""
+        self._stops += 1
+        self._stopping.set()
+        for child in self._children:
+            if child.returncode is None:
+                child.send_signal(signal.SIGTERM)
+
+    async def _keep(self) -> None:
+        pause = 0.5
+        loop = asyncio.get_running_loop()
+        while not self._stopping.is_set():
+            started_at = loop.time()
+            if await self._one():
+                return
+            lived_s = loop.time() - started_at
+            pause = 0.5 if lived_s > LONG_ENOUGH_S else min(LONGEST_PAUSE_S, pause * 2)
+            try:
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue
+
+    async def _one(self) -> bool:
+        """Run one process to its end. True when it ended as it should, False when it died."""
+        # A session of its own: Ctrl-C on the terminal reaches the supervisor, which says once what is to happen.
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "mailer.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._children.add(child)
+        try:
+            assert child.stdin is not None  # noqa: S101 (a pipe)
+            assert child.stdout is not None  # noqa: S101
+            child.stdin.write(write_orders(self.orders))
+            for _ in range(self._stops):
+                child.send_signal(signal.SIGTERM)
+            words = await child.stdout.read()
+            status = await child.wait()
+        finally:
+            self._children.discard(child)
+            if child.returncode is None:
+                child.kill()
+        answer = json.loads(words) if words.strip() else {}
+        self.counts.update(answer.get("counts", {}))
+        if "error" in answer:
+            raise _error(answer)
+        if status == 0:
+            return True
+        log.error("a worker died", status=status)
+        return False
+
+
+def _error(answer: dict[str, dict[str, str]]) -> MailerError:
+    told = answer["error"]
+    kind = QueueError if int(str(answer["exit_code"])) == QueueError.exit_code else UsageError
+    return kind(told["code"], told["message"], where=told["where"], hint=told["hint"], cause=told["cause"])
+
+
+def _first(errors: BaseExceptionGroup[MailerError]) -> MailerError:
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
