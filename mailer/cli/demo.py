@@ -1,0 +1,218 @@
+"""`mailer demo`: everything there is, on this computer alone, ending in a report with every outcome."""
+
+import asyncio
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mailer.backends import embedded
+from mailer.backends.redis.ledgers import Ledgers, open_ledgers
+from mailer.backends.sources.opening import open_source
+from mailer.capture.server import CaptureServer
+from mailer.cli.opening import Setting, read_setting
+from mailer.cli.waiting import Rate, note_of, progress
+from mailer.config.orders import Orders
+from mailer.demo.people import FEWEST, SUPPRESSED, Plan, plan, template_folder, write_list
+from mailer.flow.preparation import prepare
+from mailer.flow.reporting import make_report
+from mailer.flow.submission import Submission
+from mailer.reports.document import report_document
+from mailer.reports.files import saving
+from mailer.reports.terminal import report_text
+from mailer.vocabulary.errors import UsageError
+from mailer.vocabulary.settings import CampaignSettings, DeliverySettings, QueueSettings, SmtpSettings
+from mailer.worker.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from mailer.cli.common import Common
+    from mailer.vocabulary.campaign import CampaignStatus
+    from mailer.vocabulary.report import Report
+
+PROCESSES, CONNECTIONS = 2, 5
+PORT = 1025
+FAR_S = 30.0
+"""A retry that is due later than this is not waited for."""
+NOT_AS_PLANNED, INTERRUPTED = 3, 130
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """What the demo has started."""
+
+    ledgers: Ledgers
+    capture: CaptureServer
+    supervisor: Supervisor
+    folder: Path
+    over: asyncio.Event
+
+
+async def demonstrate(common: "Common", *, messages: int, keep: bool) -> int:
+    """Run the demo. 0 when the outcomes are exactly the planned ones, else 3; 130 after Ctrl-C."""
+    from mailer.logs import configure_logs
+
+    if messages < FEWEST:
+        raise UsageError("E101", f"--messages {messages}: at least {FEWEST}, so that every outcome has an address")
+    configure_logs(common.logs[0], "error" if common.verbosity <= 0 else common.logs[1])
+    setting = read_setting(common)
+    common.say("mailer demo · everything below runs on your computer and nothing leaves it")
+    async with _stage(common, setting) as stage:
+        campaign_id = await _accept(stage, messages)
+        if stage.over.is_set() or not await _watch(common, stage, campaign_id):
+            common.say("\nStopped; nothing is left running.")
+            return INTERRUPTED
+        await asyncio.sleep(0)
+        planned = plan(messages)
+        code = await _tell(common, stage, campaign_id, planned, keep=keep)
+        if keep:
+            await stage.over.wait()
+            common.say("\nStopped; nothing is left running.")
+            return INTERRUPTED
+    return code
+
+
+@asynccontextmanager
+async def _stage(common: "Common", setting: Setting) -> AsyncIterator[Stage]:
+    """Queue, mail server and workers of the demo's own; all of it is gone when the block ends."""
+    folder = setting.demo_dir
+    async with AsyncExitStack() as stack:
+        over = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, over.set)
+        # Only what a demo left behind: the user's own queue lies one folder higher.
+        embedded.stop(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        url = embedded.ensure(folder)
+        stack.callback(embedded.stop, folder)
+        ledgers = await stack.enter_async_context(open_ledgers(url, prefix="mailer", lease_s=10.0))
+        found = embedded.status(folder)
+        common.say(
+            f"  ✓ queue    {f'{found.server} {found.version}' if found else ''} (embedded)   private to the demo"
+        )
+        capture = await stack.enter_async_context(CaptureServer(folder / "capture", port=PORT))
+        common.say(f"  ✓ smtp     capture server            localhost:{capture.port}  STARTTLS required, demo CA")
+        supervisor = Supervisor(Orders(queue_url=url, grace_s=10.0, log_level="error"), PROCESSES)
+        working = asyncio.create_task(supervisor.run())
+        stack.push_async_callback(_end, supervisor, working)
+        common.say(f"  ✓ workers  {PROCESSES} processes × {CONNECTIONS} connections\n")
+        yield Stage(ledgers=ledgers, capture=capture, supervisor=supervisor, folder=folder, over=over)
+
+
+async def _end(supervisor: Supervisor, working: "asyncio.Task[None]") -> None:
+    supervisor.stop()
+    await working
+
+
+async def _accept(stage: Stage, messages: int) -> str:
+    """The production path: prepare, submit, seal."""
+    await stage.ledgers.suppression.add(SUPPRESSED, "unsubscribed in the demo")
+    write_list(stage.folder / "people.jsonl", messages)
+    prepared = prepare(
+        CampaignSettings(
+            name="autumn-offer",
+            template=str(template_folder()),
+            sender="The Autumn Shop <hello@autumn-shop.example>",
+            recipients="people.jsonl",
+            to="{{ first_name }} <{{ email }}>",
+            unsubscribe_url="https://autumn-shop.example/unsubscribe/{{ number }}",
+        ),
+        SmtpSettings(url=stage.capture.url, max_connections=CONNECTIONS),
+        DeliverySettings(retry_delays=(1.0, 300.0, 900.0, 3600.0)),
+        base=stage.folder,
+        open_source=lambda spec, base, needed: open_source(spec, base=base, needed=needed),
+        ca_pem=stage.capture.ca_file.read_text(),
+        now_ms=int(time.time() * 1000),
+    )
+    submitted = await Submission(stage.ledgers.intake, prepared, QueueSettings(), skip_bad=True).run()
+    assert submitted is not None  # noqa: S101 (nobody is asked)
+    return submitted.status.campaign.id
+
+
+async def _watch(common: "Common", stage: Stage, campaign_id: str) -> bool:
+    """Until nothing is left but retries far off. False after Ctrl-C."""
+    rate = Rate()
+    with progress(common, campaign_id.rpartition("-")[0]) as bar:
+        while not stage.over.is_set():
+            status = await stage.ledgers.campaigns.status(campaign_id)
+            done = status.totals.accepted - status.totals.open
+            bar.show(done + status.totals.deferred, status.totals.accepted, note_of(status, rate.after(done)))
+            if _rests(status):
+                return True
+            await asyncio.sleep(0.05)
+    return False
+
+
+def _rests(status: "CampaignStatus") -> bool:
+    far = status.next_due_ms is not None and status.next_due_ms > (time.time() + FAR_S) * 1000
+    return status.totals.open == 0 or (status.is_resting and far)
+
+
+async def _tell(common: "Common", stage: Stage, campaign_id: str, planned: Plan, *, keep: bool) -> int:
+    """Print the report, save it, compare it with the plan."""
+    ledger = stage.ledgers.reading
+    report = await make_report(ledger, campaign_id, now=datetime.now(UTC))
+    status = await ledger.status(campaign_id)
+    special: dict[str, Any] = {}
+    with saving(report, Path(campaign_id), ("html", "csv", "json")) as (paths, add):
+        async for record in ledger.records(status.campaign):
+            add(record)
+            if record.email in planned.special:
+                special[record.email] = record.state
+    deviations = _deviations(report, special, planned, stage.capture.mailbox.accepted)
+    if common.as_json:
+        variables = _variables(stage)
+        demo = {
+            "as_planned": not deviations,
+            "deviations": deviations,
+            "captured": stage.capture.mailbox.accepted,
+            "files": [str(path) for path in paths],
+            "variables": variables,
+        }
+        common.document(**{**report_document(report), "schema_version": 1, "demo": demo})
+    else:
+        next_try = datetime.fromtimestamp(status.next_due_ms / 1000, UTC) if status.next_due_ms else None
+        note = f"report: ./{campaign_id}/report.html  .csv  .json"
+        common.data(report_text(report, width=common.width, color=common.color, next_try=next_try, note=note))
+        _next_steps(common, stage, campaign_id, keep=keep)
+    for deviation in deviations:
+        common.say(f"  ✗ {deviation}")
+    return NOT_AS_PLANNED if deviations else 0
+
+
+def _deviations(report: "Report", special: dict[str, Any], planned: Plan, captured: int) -> list[str]:
+    found = [
+        f"{email} is {special.get(email, 'missing')}, planned: {state}"
+        for email, state in planned.special.items()
+        if special.get(email) is not state
+    ]
+    totals = report.totals.to_dict()
+    expected = {**planned.states, "invalid": planned.invalid, "duplicate": planned.duplicate}
+    found += [f"{name}: {totals[name]}, planned: {count}" for name, count in expected.items() if totals[name] != count]
+    if not report.totals.add_up:
+        found.append("the totals do not add up")
+    if captured != totals["sent"]:
+        found.append(f"the capture server took {captured} messages, the report says {totals['sent']} sent")
+    return found
+
+
+def _variables(stage: Stage) -> dict[str, str]:
+    return {
+        "MAILER_DATA_DIR": str(stage.folder),
+        "MAILER_SMTP_URL": stage.capture.url,
+        "MAILER_SMTP_CA_FILE": str(stage.capture.ca_file),
+    }
+
+
+def _next_steps(common: "Common", stage: Stage, campaign_id: str, *, keep: bool) -> None:
+    common.say(f"\n  Next:  mailer report {campaign_id} --refused         who was refused, and why")
+    common.say("         mailer capture                              a mail server to try your own campaign with")
+    common.say("         mailer send --help                          send your own")
+    if keep:
+        told = "\n".join(f"    export {name}={value}" for name, value in _variables(stage).items())
+        common.say(f"\n  Everything stays up until Ctrl-C. In another terminal:\n{told}")

@@ -1,0 +1,175 @@
+"""`mailer report`: what happened to every recipient, in the form that is asked for."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from mailer.cli.opening import open_campaign, read_setting
+from mailer.flow.reporting import make_report
+from mailer.reports.csv_export import CsvExport
+from mailer.reports.document import report_json
+from mailer.reports.files import whole
+from mailer.reports.html import HtmlPage
+from mailer.reports.json_lines import JsonLines
+from mailer.reports.redaction import Redaction
+from mailer.reports.tables import domain_table, reason_table
+from mailer.reports.terminal import report_text
+from mailer.vocabulary.campaign import CampaignState
+from mailer.vocabulary.errors import UsageError
+from mailer.vocabulary.recipient import FINAL_STATES, OPEN_STATES, LeftOut
+
+if TYPE_CHECKING:
+    from mailer.backends.redis.ledgers import Ledgers
+    from mailer.cli.common import Common
+    from mailer.reports.listing import Listing, Row
+    from mailer.vocabulary.campaign import Campaign, CampaignStatus
+    from mailer.vocabulary.report import Report
+
+SOME_NOT_SENT, UNFINISHED = 1, 5
+FORMS = ("table", "html", "csv", "json", "jsonl")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFlags:
+    """The flags of `mailer report`, as given."""
+
+    states: tuple[str, ...] = ()
+    domain: str | None = None
+    form: str = "table"
+    output: Path | None = None
+    problems_first: bool = False
+    all_rows: bool = False
+    redact: bool = False
+    raw: bool = False
+    exit_code: bool = False
+
+    @property
+    def selects(self) -> bool:
+        """True when only some recipients are asked for."""
+        return bool(self.states or self.domain)
+
+    def wants(self, row: "Row") -> bool:
+        """True for a recipient, or a row left out, that is asked for."""
+        state = row.kind.value if isinstance(row, LeftOut) else row.state.value
+        domain = row.email.rpartition("@")[2]
+        return (not self.states or state in self.states) and (self.domain is None or domain == self.domain.lower())
+
+
+async def show_report(common: "Common", wanted: str | None, flags: ReportFlags) -> int:
+    """Write the report of a campaign, to stdout or into a file."""
+    _check(flags)
+    if common.as_json and flags.form == "table":
+        flags = _as_json(flags)
+    setting = read_setting(common)
+    async with open_campaign(setting, wanted) as (ledgers, campaign_id):
+        status = await ledgers.reading.status(campaign_id)
+        report = await make_report(ledgers.reading, campaign_id, now=datetime.now(UTC))
+        redaction = Redaction() if flags.redact else None
+        shown = redaction.report(report) if redaction is not None else report
+        with ExitStack() as stack:
+            stream = stack.enter_context(whole(flags.output)) if flags.output is not None else sys.stdout
+            listing = _listing(common, shown, flags, stream, _next_try(status))
+            if listing is not None:
+                async for row in _rows(ledgers, status.campaign, flags):
+                    listing.add(redaction.row(row) if redaction is not None else row)
+                listing.end()
+    if flags.output is not None:
+        common.say(f"written: {flags.output}")
+    return campaign_exit_code(report) if flags.exit_code else 0
+
+
+def campaign_exit_code(report: "Report") -> int:
+    """0 when everybody who was to get it got it, 1 when somebody did not, 5 while it is not decided."""
+    if report.campaign.state not in (CampaignState.FINISHED, CampaignState.CANCELLED):
+        return UNFINISHED
+    totals = report.totals
+    return SOME_NOT_SENT if totals.refused + totals.failed + totals.in_doubt + totals.cancelled else 0
+
+
+async def print_report(common: "Common", ledgers: "Ledgers", campaign_id: str, note: str = "") -> "Report":
+    """The report at the end of a command: the table, or under `--json` the document."""
+    report = await make_report(ledgers.reading, campaign_id, now=datetime.now(UTC))
+    status = await ledgers.reading.status(campaign_id)
+    if common.as_json:
+        common.data(report_json(report))
+    else:
+        next_try = _next_try(status)
+        common.data(report_text(report, width=common.width, color=common.color, next_try=next_try, note=note))
+    return report
+
+
+def _next_try(status: "CampaignStatus") -> datetime | None:
+    return datetime.fromtimestamp(status.next_due_ms / 1000, UTC) if status.next_due_ms else None
+
+
+def _check(flags: ReportFlags) -> None:
+    if flags.form not in FORMS:
+        raise UsageError("E101", f"--format {flags.form}: one of {', '.join(FORMS)}")
+    known = {*(state.value for state in (*OPEN_STATES, *FINAL_STATES)), "invalid", "duplicate"}
+    for state in flags.states:
+        if state not in known:
+            raise UsageError("E101", f"--state {state}: one of {', '.join(sorted(known))}")
+
+
+def _as_json(flags: ReportFlags) -> ReportFlags:
+    from dataclasses import replace
+
+    return replace(flags, form="jsonl" if flags.selects else "json")
+
+
+def _listing(
+    common: "Common", report: "Report", flags: ReportFlags, stream: TextIO, next_try: datetime | None
+) -> "Listing | None":
+    """What takes the rows, or None when the form needs none (it is written then)."""
+    match flags.form:
+        case "html":
+            return HtmlPage(report, stream, next_try=next_try)
+        case "csv":
+            return CsvExport(stream, raw=flags.raw)
+        case "jsonl":
+            return JsonLines(stream)
+        case "json":
+            stream.write(report_json(report) + "\n")
+            return None
+    color = common.color and flags.output is None
+    if flags.selects:
+        return RecipientTable(stream, color=color)
+    parts = [report_text(report, width=common.width, color=color, next_try=next_try)]
+    if report.reasons:
+        parts.append(reason_table(report, width=common.width, color=color))
+    if len(report.domains) > 1:
+        parts.append(domain_table(report, problems_first=flags.problems_first, width=common.width, color=color))
+    stream.write("\n\n".join(part.rstrip("\n") for part in parts) + "\n")
+    return None
+
+
+class RecipientTable:
+    """One line for each recipient, for `--refused`, `--state` and `--domain` on the terminal."""
+
+    def __init__(self, stream: TextIO, *, color: bool) -> None:
+        self._stream = stream
+
+    def add(self, row: "Row") -> None:
+        """Write one line."""
+        if isinstance(row, LeftOut):
+            self._stream.write(f"{row.row:>7}  {row.kind.value:<10}  {row.email}  {row.reason}\n")
+            return
+        words = f"{row.code or ''} {row.words}".strip()
+        self._stream.write(f"{row.row:>7}  {row.state.value:<10}  {row.email}  {words}\n")
+
+    def end(self) -> None:
+        """Nothing is left to say."""
+
+
+async def _rows(ledgers: "Ledgers", campaign: "Campaign", flags: ReportFlags) -> AsyncIterator["Row"]:
+    async for record in ledgers.reading.records(campaign):
+        if flags.wants(record):
+            yield record
+    if flags.all_rows or {"invalid", "duplicate"} & set(flags.states):
+        async for row in ledgers.reading.left_out(campaign):
+            if flags.wants(row):
+                yield row

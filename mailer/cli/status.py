@@ -1,0 +1,98 @@
+"""`mailer status` and `mailer resume`: campaigns, workers and the queue at a glance."""
+
+from typing import TYPE_CHECKING, Any
+
+from mailer.backends.redis.connection import check_server
+from mailer.cli.opening import open_campaign, open_queue, read_setting
+from mailer.config.redis_url import redact
+from mailer.reports.figures import moment
+from mailer.reports.tables import status_table
+from mailer.vocabulary.campaign import CampaignState
+from mailer.vocabulary.errors import UsageError
+
+if TYPE_CHECKING:
+    from mailer.backends.redis.fleet import Worker
+    from mailer.cli.common import Common
+    from mailer.vocabulary.campaign import CampaignStatus
+
+
+async def show_status(common: "Common", wanted: str | None) -> int:
+    """All campaigns, or one; the workers; what deserves attention."""
+    setting = read_setting(common)
+    if wanted is not None:
+        async with open_campaign(setting, wanted) as (ledgers, campaign_id):
+            return _tell(
+                common, [await ledgers.campaigns.status(campaign_id)], await ledgers.fleet.alive(), ledgers.url, []
+            )
+    async with open_queue(setting) as ledgers:
+        statuses = [await ledgers.campaigns.status(campaign_id) for campaign_id in await ledgers.campaigns.ids()]
+        workers = await ledgers.fleet.alive()
+        warnings = [f"{text[:4]} {text[5:]}" for text in await check_server(ledgers.redis, ledgers.keys)]
+        warnings += _unworked(statuses, workers)
+        return _tell(common, statuses, workers, ledgers.url, warnings)
+
+
+def _unworked(statuses: "list[CampaignStatus]", workers: "list[Worker]") -> list[str]:
+    waiting = sum(status.totals.open for status in statuses if status.state is CampaignState.RUNNING)
+    if not waiting or workers:
+        return []
+    return [f"W510 {waiting} messages queued, but no worker has reported lately   fix: mailer worker"]
+
+
+def _tell(
+    common: "Common", statuses: "list[CampaignStatus]", workers: "list[Worker]", url: str, warnings: list[str]
+) -> int:
+    if common.as_json:
+        common.document(
+            campaigns=[_document(status) for status in statuses],
+            workers=[{"host": worker.host, "pid": worker.pid, "version": worker.version} for worker in workers],
+            queue={"url": redact(url)},
+            warnings=warnings,
+        )
+        return 0
+    if statuses:
+        common.data(status_table(statuses, width=common.width, color=common.color).rstrip("\n"))
+    else:
+        common.data("no campaign yet   mailer demo, or mailer send")
+    told = ", ".join(f"{worker.host} pid {worker.pid}" for worker in workers) or "none"
+    common.data(f"workers: {told}\nqueue: {redact(url)}")
+    for warning in warnings:
+        common.say(f"warning[{warning[:4]}]: {warning[5:]}")
+    return 0
+
+
+def _document(status: "CampaignStatus") -> dict[str, Any]:
+    campaign = status.campaign
+    return {
+        "id": campaign.id,
+        "name": campaign.name,
+        "state": status.state,
+        "paused_reason": status.paused_reason,
+        "source_complete": status.source_complete,
+        "created": _time(campaign.created_ms),
+        "started": _time(status.started_ms),
+        "finished": _time(status.finished_ms),
+        "next_due": _time(status.next_due_ms),
+        "totals": status.totals.to_dict(),
+    }
+
+
+def _time(ms: int | None) -> str | None:
+    from datetime import UTC, datetime
+
+    return moment(datetime.fromtimestamp(ms / 1000, UTC)) if ms is not None else None
+
+
+async def resume_campaign(common: "Common", wanted: str | None) -> int:
+    """Let a paused campaign go on; workers take it up at once."""
+    setting = read_setting(common)
+    async with open_campaign(setting, wanted) as (ledgers, campaign_id):
+        resumed = await ledgers.campaigns.resume(campaign_id)
+        state = (await ledgers.campaigns.status(campaign_id)).state
+    if not resumed and state is not CampaignState.RUNNING:
+        raise UsageError("E114", f"{campaign_id} is {state}, not paused", safe="Nothing was changed.")
+    if common.as_json:
+        common.document(campaign_id=campaign_id, state=state)
+    else:
+        common.data(f"{campaign_id} goes on")
+    return 0

@@ -1,0 +1,105 @@
+"""Waiting for a campaign: a progress bar on a terminal, a line every ten seconds elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from mailer.vocabulary.campaign import CampaignState, CampaignStatus
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+    from mailer.cli.common import Common
+
+LOOK_S = 0.2
+LINE_EVERY_S = 10.0
+
+
+class Progress(Protocol):
+    """Shows how far something has come."""
+
+    def show(self, done: int, total: int, note: str = "") -> None:
+        """Say where it stands now; may be called as often as one likes."""
+
+
+@contextmanager
+def progress(common: "Common", name: str) -> Iterator[Progress]:
+    """The way of showing progress that fits the place stderr goes to."""
+    if common.live:
+        yield from _bar(common, name)
+    else:
+        yield _Lines(common, name)
+
+
+def _bar(common: "Common", name: str) -> Iterator[Progress]:
+    import sys
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    console = Console(file=sys.stderr, no_color=not common.color_live, force_terminal=True)
+    columns = (
+        TextColumn("  {task.description}", markup=False),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with RichProgress(*columns, console=console) as bar:
+        yield _Bar(bar, name)
+
+
+class _Bar:
+    def __init__(self, bar: "RichProgress", name: str) -> None:
+        self._bar = bar
+        self._task = bar.add_task(name, total=None, note="")
+
+    def show(self, done: int, total: int, note: str = "") -> None:
+        self._bar.update(self._task, completed=done, total=total or None, note=note)
+
+
+class _Lines:
+    def __init__(self, common: "Common", name: str) -> None:
+        self._common = common
+        self._name = name
+        self._said_at = time.monotonic()
+
+    def show(self, done: int, total: int, note: str = "") -> None:
+        if time.monotonic() - self._said_at >= LINE_EVERY_S:
+            self._said_at = time.monotonic()
+            of = f"/{total}" if total else ""
+            self._common.say(f"{self._name}: {done}{of} {note}".rstrip())
+
+
+class Rate:
+    """Messages a second, over the last two seconds or so."""
+
+    def __init__(self) -> None:
+        self._samples: list[tuple[float, int]] = []
+
+    def after(self, done: int) -> float:
+        """The rate now that so many are done."""
+        now = time.monotonic()
+        self._samples = [*(sample for sample in self._samples if now - sample[0] < 2.0), (now, done)]
+        (then, before) = self._samples[0]
+        return (done - before) / (now - then) if now > then else 0.0
+
+
+def note_of(status: CampaignStatus, rate: float) -> str:
+    """What a progress line says beside the numbers."""
+    totals = status.totals
+    troubles = {
+        "refused": totals.refused,
+        "failed": totals.failed,
+        "deferred": totals.deferred,
+        "in doubt": totals.in_doubt,
+    }
+    told = " · ".join(f"{count} {name}" for name, count in troubles.items() if count)
+    return f"{rate:.0f} msg/s" + (f" · {told}" if told else "")
+
+
+def is_over(status: CampaignStatus) -> bool:
+    """True when nothing more will happen by itself."""
+    return status.state in (CampaignState.FINISHED, CampaignState.CANCELLED, CampaignState.PAUSED)

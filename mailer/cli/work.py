@@ -1,0 +1,90 @@
+"""`mailer worker`: worker processes under a supervisor."""
+
+import asyncio
+import signal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mailer.cli.opening import open_queue, read_setting
+from mailer.config.orders import orders_of
+from mailer.vocabulary.quantity import parse_duration
+from mailer.vocabulary.recipient import State
+from mailer.worker.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from mailer.backends.redis.ledgers import Ledgers
+    from mailer.cli.common import Common
+
+INTERRUPTED, STILL_QUEUED = 130, 5
+
+
+async def work(common: "Common", *, processes: int, connections: int | None, burst: bool, grace: str) -> int:
+    """Run workers until a signal, or in a burst until nothing is queued or due."""
+    from mailer.logs import configure_logs
+
+    configure_logs(*common.logs)
+    flags = {"smtp.max_connections": connections}
+    setting = read_setting(common, flags=flags)
+    async with open_queue(setting) as ledgers:
+        orders = orders_of(
+            setting.configuration,
+            setting.environ,
+            queue_url=ledgers.url,
+            grace_s=parse_duration(grace),
+            burst=burst,
+            logs=common.logs,
+        )
+        supervisor = Supervisor(orders, processes)
+        interrupted = _listen(supervisor)
+        common.say(f"{processes} worker process{'es' if processes > 1 else ''}; Ctrl-C drains")
+        await supervisor.run()
+        if burst:
+            return await _tell(common, ledgers, supervisor)
+        if interrupted:
+            return INTERRUPTED
+        return 0 if await ledgers.campaigns.is_idle() else STILL_QUEUED
+
+
+def _listen(supervisor: Supervisor) -> list[int]:
+    """Drain on the first signal, end on the second. The list fills with what should end the command as interrupted."""
+    loop = asyncio.get_running_loop()
+    heard: list[int] = []
+    interrupted: list[int] = []
+
+    def stop(number: int) -> None:
+        heard.append(number)
+        if number == signal.SIGINT or len(heard) > 1:
+            interrupted.append(number)
+        supervisor.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    return interrupted
+
+
+async def _tell(common: "Common", ledgers: "Ledgers", supervisor: Supervisor) -> int:
+    due_ms = None
+    for campaign_id in await ledgers.campaigns.live():
+        status = await ledgers.campaigns.status(campaign_id)
+        if status.next_due_ms is not None:
+            due_ms = min(due_ms or status.next_due_ms, status.next_due_ms)
+    counts = {state.value: supervisor.counts[state] for state in _TOLD}
+    next_due = datetime.fromtimestamp(due_ms / 1000, UTC).isoformat().replace("+00:00", "Z") if due_ms else None
+    worked = sum(counts.values())
+    if common.as_json:
+        common.document(worked=worked, **counts, next_due=next_due)
+    else:
+        told = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do"
+        common.data(f"{told}; next due {next_due}" if next_due else told)
+    return 0
+
+
+_TOLD = (
+    State.SENT,
+    State.REFUSED,
+    State.FAILED,
+    State.SUPPRESSED,
+    State.CANCELLED,
+    State.IN_DOUBT,
+    State.DEFERRED,
+)
