@@ -1,0 +1,1 @@
+"""The promises of this house, kept by running them."""

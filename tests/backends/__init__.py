@@ -1,0 +1,1 @@
+"""Promises of what touches the world."""

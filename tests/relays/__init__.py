@@ -1,0 +1,1 @@
+"""Relays to send to: one that misbehaves by name, aiosmtpd, and a real Postfix."""

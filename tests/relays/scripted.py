@@ -1,0 +1,309 @@
+"""A relay that keeps to RFC 5321 until it is told otherwise; each way it can betray us has a name."""
+
+import asyncio
+import base64
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from mailer.vocabulary.route import Route, Security
+from tests.relays import certificates
+from tests.relays.certificates import Certificates
+from tests.relays.wire import Wire
+
+ANY_TIME = 10**9
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing a client said. `verb` is a command, or `BODY` (its first bytes) or `DOT` (a whole message)."""
+
+    connection: int
+    verb: str
+    argument: str
+    is_protected: bool
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message this relay said 2xx to."""
+
+    connection: int
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+
+
+@dataclass
+class Misbehaviour:
+    """Instead of the usual reply: another one, and perhaps the end. No reply at all (None) is to hang."""
+
+    at: str
+    reply: bytes | None
+    closes: bool = False
+    when: str = ""
+    times: int = ANY_TIME
+
+
+@dataclass
+class _Transaction:
+    sender: str | None = None
+    recipients: list[str] = field(default_factory=list)
+
+
+class ScriptedRelay:
+    """An SMTP server on 127.0.0.1, inside the event loop of the test.
+
+    Like Postfix it keeps MAIL open after a refused envelope, answers a pipelined group in one segment, and takes DATA
+    without recipients for an error. A 250 to the dot is a `Delivery`.
+    """
+
+    def __init__(
+        self,
+        security: Security = Security.STARTTLS,
+        *,
+        pipelining: bool = True,
+        size: int = 10_000_000,
+        logins: dict[str, str] | None = None,
+        mechanisms: str = "PLAIN LOGIN",
+        shows: Certificates | None = None,
+        extensions: tuple[str, ...] = ("8BITMIME", "ENHANCEDSTATUSCODES"),
+    ) -> None:
+        self.certificates = shows or certificates.good()
+        self.offers_pipelining = pipelining
+        self.events: list[Event] = []
+        self.deliveries: list[Delivery] = []
+        self.wires: list[Wire] = []
+        self.answers_354_regardless = False
+        self.strips_starttls = False
+        self.injects_after_starttls = b""
+        self.stops_reading_the_body = False
+        self.port = 0
+        self._security = security
+        self._logins = logins or {}
+        self._mechanisms = mechanisms
+        self._extensions = (f"SIZE {size}", *(["PIPELINING"] if pipelining else []), *extensions)
+        self._script: list[Misbehaviour] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._context = self.certificates.server_context
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.get_running_loop().create_server(
+            self._accept, "127.0.0.1", self.port, ssl=self._context if self._security is Security.TLS else None
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for wire in self.wires:
+            wire.abort()
+        await self._server.wait_closed()
+
+    def route(self, host: str = "127.0.0.1", user: str | None = None, security: Security | None = None) -> Route:
+        """The way here, for a client that trusts our authority."""
+        return Route(
+            host=host,
+            port=self.port,
+            security=security or self._security,
+            user=user,
+            ca_pem=None if self._security is Security.PLAIN else self.certificates.ca_pem,
+        )
+
+    # What it can be told.
+
+    def answers(self, at: str, reply: bytes, *, when: str = "", times: int = ANY_TIME) -> None:
+        """Say this, verbatim, to a command (whose argument holds `when`)."""
+        self._script.append(Misbehaviour(at, reply, when=when, times=times))
+
+    def refuses_recipient(self, address: str, reply: bytes = b"550 5.1.1 no such user\r\n") -> None:
+        self.answers("RCPT", reply, when=f"<{address}>")
+
+    def refuses_every_recipient(self, reply: bytes = b"550 5.1.1 no such user\r\n") -> None:
+        self.answers("RCPT", reply)
+
+    def refuses_sender(self, reply: bytes = b"550 5.1.8 bad sender\r\n") -> None:
+        self.answers("MAIL", reply)
+
+    def refuses_message(self, reply: bytes = b"554 5.7.1 smells of spam\r\n", times: int = ANY_TIME) -> None:
+        self.answers("DOT", reply, times=times)
+
+    def refuses_content(self, marker: bytes, reply: bytes = b"554 5.7.1 smells of spam\r\n") -> None:
+        """Refuse at the dot what holds the marker."""
+        self.answers("DOT", reply, when=marker.decode())
+
+    def says_421_at(self, at: str, times: int = ANY_TIME) -> None:
+        self._script.append(Misbehaviour(at, b"421 4.3.2 closing\r\n", closes=True, times=times))
+
+    def drops_at(self, at: str, reply: bytes = b"", times: int = ANY_TIME) -> None:
+        """Close instead of answering (or behind `reply`). At `DOT` the message may well have been taken."""
+        self._script.append(Misbehaviour(at, reply, closes=True, times=times))
+
+    def hangs_at(self, at: str) -> None:
+        self._script.append(Misbehaviour(at, None))
+
+    def hangs_on_rset(self) -> None:
+        self.hangs_at("RSET")
+
+    def hang_up(self, farewell: bytes = b"") -> None:
+        """Close every connection, now."""
+        for wire in self.wires:
+            wire.reply(farewell)
+            wire.close()
+
+    # What can be asked afterwards.
+
+    @property
+    def connections(self) -> int:
+        """How many were opened, ever."""
+        return len(self.wires)
+
+    @property
+    def heard(self) -> bytes:
+        """Every byte any client said."""
+        return b"".join(bytes(wire.received) for wire in self.wires)
+
+    def verbs(self, connection: int | None = None) -> list[str]:
+        """The commands of one connection (from 1), or of all, in order."""
+        return [event.verb for event in self.events if connection in (None, event.connection)]
+
+    async def seen(self, verb: str, count: int = 1) -> None:
+        """Wait until a command has come so many times."""
+        while self.verbs().count(verb) < count:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def left_by_everybody(self) -> None:
+        """Wait until no connection is left."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # How it works.
+
+    def _accept(self) -> Wire:
+        wire = Wire()
+        self.wires.append(wire)
+        task = asyncio.get_running_loop().create_task(self._serve(wire, len(self.wires)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return wire
+
+    async def _serve(self, wire: Wire, number: int) -> None:
+        try:
+            await wire.connected()
+            await self._dialogue(wire, number)
+        except (EOFError, OSError):
+            pass
+        finally:
+            wire.close()
+
+    async def _dialogue(self, wire: Wire, number: int) -> None:
+        transaction = _Transaction()
+        await self._say(wire, "GREETING", "", b"220 scripted.test ESMTP\r\n")
+        while True:
+            verb, _, argument = (await wire.line()).decode("utf-8", "replace").partition(" ")
+            self._note(Event(number, verb, argument, wire.is_protected))
+            match verb:
+                case "EHLO":
+                    await self._say(wire, verb, argument, self._offer(wire))
+                case "STARTTLS":
+                    await self._say(wire, verb, argument, b"220 2.0.0 go ahead\r\n" + self.injects_after_starttls)
+                    await wire.protect(self._context)
+                case "AUTH":
+                    await self._authenticate(wire, argument)
+                case "MAIL" if transaction.sender is None:
+                    if await self._say(wire, verb, argument, b"250 2.1.0 Ok\r\n"):
+                        transaction.sender = _path(argument)
+                case "MAIL":
+                    wire.reply(b"503 5.5.1 Error: nested MAIL command\r\n")
+                case "RCPT" if transaction.sender is None:
+                    wire.reply(b"503 5.5.1 Error: need MAIL command\r\n")
+                case "RCPT":
+                    if await self._say(wire, verb, argument, b"250 2.1.5 Ok\r\n"):
+                        transaction.recipients.append(_path(argument))
+                case "DATA":
+                    if await self._say(wire, verb, argument, self._go_ahead(transaction)):
+                        await self._message(wire, number, transaction)
+                        transaction = _Transaction()
+                case "RSET":
+                    transaction = _Transaction()
+                    await self._say(wire, verb, argument, b"250 2.0.0 Ok\r\n")
+                case "QUIT":
+                    await self._say(wire, verb, argument, b"221 2.0.0 Bye\r\n")
+                    return
+                case _:
+                    wire.reply(b"500 5.5.2 unknown command\r\n")
+
+    async def _message(self, wire: Wire, number: int, transaction: _Transaction) -> None:
+        wire.flush()
+        if self.stops_reading_the_body:
+            wire.transport.pause_reading()
+            self._note(Event(number, "BODY", "", wire.is_protected))
+        else:
+            await wire.something()
+            self._note(Event(number, "BODY", "", wire.is_protected))
+        await self._say(wire, "BODY", "", b"")
+        content = await wire.message()
+        self._note(Event(number, "DOT", "", wire.is_protected))
+        usual = f"250 2.0.0 Ok: queued as {len(self.deliveries) + 1}\r\n".encode()
+        if not transaction.recipients:
+            usual = b"554 5.5.1 no valid recipients\r\n"
+        if await self._say(wire, "DOT", content.decode("utf-8", "replace"), usual):
+            unstuffed = (b"\r\n" + content).replace(b"\r\n.", b"\r\n")[2:]
+            self.deliveries.append(Delivery(number, transaction.sender or "", tuple(transaction.recipients), unstuffed))
+
+    async def _authenticate(self, wire: Wire, argument: str) -> None:
+        mechanism, _, initial = argument.partition(" ")
+        secrets = base64.b64decode(initial).split(b"\0")
+        if mechanism == "LOGIN":
+            wire.reply(b"334 UGFzc3dvcmQ6\r\n")
+            secrets = [b"", secrets[0], base64.b64decode(await wire.line())]
+        known = self._logins.get(secrets[1].decode()) == secrets[2].decode()
+        usual = b"235 2.7.0 welcome\r\n" if known else b"535 5.7.8 authentication failed\r\n"
+        await self._say(wire, "AUTH", argument, usual)
+
+    async def _say(self, wire: Wire, at: str, argument: str, usual: bytes) -> bool:
+        """Answer, as told or as usual; True when it was a yes."""
+        for told in self._script:
+            if told.at == at and told.when in argument and told.times > 0:
+                told.times -= 1
+                if told.reply is None:
+                    await wire.end()
+                    raise EOFError
+                wire.reply(told.reply)
+                if told.closes:
+                    raise EOFError
+                return told.reply[:1] in (b"2", b"3")
+        wire.reply(usual)
+        return usual[:1] in (b"2", b"3")
+
+    def _offer(self, wire: Wire) -> bytes:
+        offers = ["scripted.test", *self._extensions]
+        if self._logins:
+            offers.append(f"AUTH {self._mechanisms}")
+        if self._security is Security.STARTTLS and not wire.is_protected and not self.strips_starttls:
+            offers.append("STARTTLS")
+        lines = [f"250-{offer}\r\n" for offer in offers]
+        lines[-1] = lines[-1].replace("-", " ", 1)
+        return "".join(lines).encode()
+
+    def _go_ahead(self, transaction: _Transaction) -> bytes:
+        if transaction.recipients or self.answers_354_regardless:
+            return b"354 End data with <CR><LF>.<CR><LF>\r\n"
+        return b"554 5.5.1 Error: no valid recipients\r\n"
+
+    def _note(self, event: Event) -> None:
+        self.events.append(event)
+        self._changed.set()
+
+
+def _path(argument: str) -> str:
+    return argument.partition("<")[2].partition(">")[0]
