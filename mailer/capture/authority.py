@@ -57,5 +57,6 @@ def _replace(path: Path, content: bytes) -> None:
             return
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
         new.write(content)
-        os.fchmod(new.fileno(), 0o644)
-    Path(new.name).replace(path)
+    made = Path(new.name)
+    made.chmod(0o644)
+    made.replace(path)

@@ -54,6 +54,8 @@ class Desk:
         for behaviour in behaviours:
             if behaviour.to_message is not None:
                 return behaviour.to_message
+        # Nothing is awaited from here to the reply: what is counted as accepted was answered with 250.
+        server.require_wire()
         drops = any(behaviour.drops for behaviour in behaviours)
         message = Captured(
             reverse_path=sanitise(envelope.mail_from or ""),
@@ -119,12 +121,18 @@ class Dialogue(SMTP):
             # asyncio tells nobody of a connection that is aborted in there.
             self.connection_lost(None)
 
-    async def push(self, status: Any) -> None:
-        """Send a reply; a 421 is the last one of its connection (RFC 5321 section 3.8)."""
-        # The encrypted transport does not know yet that the one below it broke, and asyncio logs what is written to it.
+    def require_wire(self) -> None:
+        """Raise ConnectionResetError when the connection is known to be broken.
+
+        The encrypted transport learns later that the one below it broke, and asyncio logs what is written meanwhile.
+        """
         wire = self._original_transport or self.transport
         if wire is None or wire.is_closing():
             raise ConnectionResetError
+
+    async def push(self, status: Any) -> None:
+        """Send a reply; a 421 is the last one of its connection (RFC 5321 section 3.8)."""
+        self.require_wire()
         await super().push(status)
         if str(status).startswith("421") and self.transport is not None:
             self.transport.close()

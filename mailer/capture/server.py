@@ -53,7 +53,8 @@ class CaptureServer:
         """Listen.
 
         Raises:
-            UsageError: E120 when aiosmtpd or trustme is not installed, E121 when the port cannot be had.
+            UsageError: E120 when aiosmtpd or trustme is not installed, E121 when the port cannot be had, E122 when the
+                folder cannot be written to.
         """
         try:
             from mailer.capture.authority import Authority
@@ -65,6 +66,13 @@ class CaptureServer:
                 "E120",
                 f"the capture server needs {error.name}, which is not installed",
                 hint="pip install '.[demo]'",
+            ) from error
+        except OSError as error:
+            raise UsageError(
+                "E122",
+                f"the capture server cannot keep its certificates in {self.folder}",
+                why=str(error),
+                hint="MAILER_DATA_DIR=~/.local/state/mailer, or another folder of your own",
             ) from error
         desk = Desk(self._take)
         self._server = await self._listen(lambda: Dialogue(desk, context, self._connections))

@@ -22,7 +22,7 @@ def encode_words(text: str, *, first_room: int = MAX_WORD) -> list[str]:
     """
     quoted = [_quote(character) for character in text]
     sizes = [len(character.encode()) for character in text]
-    rooms = max(first_room, MIN_ROOM) - _FRAME, MAX_WORD - _FRAME
+    rooms = min(max(first_room, MIN_ROOM), MAX_WORD) - _FRAME, MAX_WORD - _FRAME
     if sum(map(len, quoted)) <= 4 * -(-sum(sizes) // 3):
         return [f"=?utf-8?q?{''.join(quoted[cut])}?=" for cut in _cuts([len(piece) for piece in quoted], *rooms)]
     octets = [room // 4 * 3 for room in rooms]

@@ -265,6 +265,14 @@ async def test_a_fixed_port_that_is_taken_is_an_error(capture: CaptureServer, tm
     assert raised.value.code == "E121"
 
 
+async def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=str(tmp_path / "file")) as raised:
+        async with CaptureServer(tmp_path / "file", port=0):
+            pass
+    assert raised.value.code == "E122"
+
+
 async def test_what_on_message_raises_never_reaches_the_client(tmp_path: Path) -> None:
     seen: list[Captured] = []
     complaints: list[object] = []

@@ -5,7 +5,7 @@ import tracemalloc
 import unicodedata
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailer.policy import addressing
@@ -195,6 +195,7 @@ _NEARLY = st.builds(lambda local, labels, end: f"{local}@{'.'.join([*labels, end
 @example("a@b.INVALID")
 @example("a@b.c")
 @example("-@9.a")
+@settings(deadline=None)
 def test_the_fast_way_finds_what_the_careful_way_finds(text: str) -> None:
     if len(text) > addressing._PLAIN_LENGTH or addressing._PLAIN.fullmatch(text) is None:
         return
@@ -202,6 +203,7 @@ def test_the_fast_way_finds_what_the_careful_way_finds(text: str) -> None:
 
 
 @given(_NEARLY | st.text() | st.builds("{}@{}.test".format, st.text(max_size=20), st.text(max_size=20)))
+@settings(deadline=None)
 def test_nothing_that_is_accepted_can_leave_its_place_in_a_command_or_a_header(text: str) -> None:
     try:
         address = parse_address(text)
@@ -274,6 +276,7 @@ def test_a_sender_that_is_not_one_name_and_one_address_is_refused(text: str) -> 
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=100))
+@settings(deadline=None)
 def test_any_name_can_be_written_in_quotes(name: str) -> None:
     if "=?" in name:
         return

@@ -4,6 +4,7 @@ import re
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 from email.headerregistry import AddressHeader, UnstructuredHeader
+from email.utils import parseaddr
 
 import pytest
 from hypothesis import example, given
@@ -112,9 +113,9 @@ def test_any_name_makes_exactly_one_mailbox_and_it_is_ours(name: str, address: s
     message = message_from_bytes(header + b"\r\n", policy=policy.default)
     assert isinstance(message["To"], AddressHeader)
     assert [mailbox.addr_spec for mailbox in message["To"].addresses] == [address]
-    # The parser makes one space of several, even of those in encoded words.
-    meant = parse_mailbox(f"{name} <{address}>")[0]
-    assert re.sub(" +", " ", message["To"].addresses[0].display_name) == re.sub(" +", " ", meant)
+    # That parser, in some versions, puts a space between encoded words; the older one reads the name itself.
+    shown = str(make_header(decode_header(parseaddr(unfolded(header))[0])))
+    assert shown == parse_mailbox(f"{name} <{address}>")[0]
 
 
 @given(names, addresses)
@@ -235,17 +236,17 @@ def test_a_campaign_may_add_headers(name: str) -> None:
 
 
 # Corpus 72-74 and 78.
-NOT_A_CAMPAIGNS = (
-    "From SUBJECT to Bcc Cc Message-ID Date MIME-Version Content-Type content-disposition DKIM-Signature Return-Path"
-    " Received Resent-To ARC-Seal Reply-To List-ID List-Unsubscribe-Post"
-).split()
+NOT_A_CAMPAIGNS = """
+From SUBJECT to Bcc Cc Message-ID Date MIME-Version Content-Type content-disposition DKIM-Signature Return-Path
+Received Resent-To ARC-Seal Reply-To List-ID List-Unsubscribe-Post
+"""
 
 
 @pytest.mark.parametrize(
     "names",
     [
         *((name,) for name in ("X-A\r\nBcc", "X: y", "X Y", "X-é", "X" * 61, "X\0", "")),
-        *((name,) for name in NOT_A_CAMPAIGNS),
+        *((name,) for name in NOT_A_CAMPAIGNS.split()),
         ("X-A", "X-B", "x-a"),
     ],
 )
@@ -255,12 +256,13 @@ def test_a_campaign_may_not_add_ours_or_the_relays_or_one_twice(names: tuple[str
     assert error.value.code == "E306"
 
 
-@given(texts.map(str.strip).filter(bool))
+@given(texts)
 @example("invoice.pdf")
 @example('a "quoted" name.pdf')
 @example("Rechnung für März.pdf")
 @example("請求書" * 40 + ".pdf")
 def test_a_file_name_reads_as_it_was_written(name: str) -> None:
+    name = f"a{name}z"  # a reader may take `<>` around all of it for quotes
     header = b"Content-Disposition: attachment" + encode_parameter("filename", name).encode("ascii") + b"\r\n"
 
     assert max(map(len, lines_of(header))) <= 78

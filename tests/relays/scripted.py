@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import hmac
+import ssl
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -12,6 +14,7 @@ from tests.relays.certificates import Certificates
 from tests.relays.wire import Wire
 
 ANY_TIME = 10**9
+CHALLENGE = b"<1896.697170952@scripted.test>"
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,12 @@ class ScriptedRelay:
         security: Security = Security.STARTTLS,
         *,
         pipelining: bool = True,
-        size: int = 10_000_000,
+        size: int = 100_000_000,
         logins: dict[str, str] | None = None,
         mechanisms: str = "PLAIN LOGIN",
         shows: Certificates | None = None,
         extensions: tuple[str, ...] = ("8BITMIME", "ENHANCEDSTATUSCODES"),
+        tls_context: ssl.SSLContext | None = None,
     ) -> None:
         self.certificates = shows or certificates.good()
         self.offers_pipelining = pipelining
@@ -87,7 +91,7 @@ class ScriptedRelay:
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
-        self._context = self.certificates.server_context
+        self._context = tls_context or self.certificates.server_context
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.get_running_loop().create_server(
@@ -244,12 +248,10 @@ class ScriptedRelay:
 
     async def _message(self, wire: Wire, number: int, transaction: _Transaction) -> None:
         wire.flush()
+        await wire.something()
         if self.stops_reading_the_body:
             wire.transport.pause_reading()
-            self._note(Event(number, "BODY", "", wire.is_protected))
-        else:
-            await wire.something()
-            self._note(Event(number, "BODY", "", wire.is_protected))
+        self._note(Event(number, "BODY", "", wire.is_protected))
         await self._say(wire, "BODY", "", b"")
         content = await wire.message()
         self._note(Event(number, "DOT", "", wire.is_protected))
@@ -262,11 +264,18 @@ class ScriptedRelay:
 
     async def _authenticate(self, wire: Wire, argument: str) -> None:
         mechanism, _, initial = argument.partition(" ")
-        secrets = base64.b64decode(initial).split(b"\0")
-        if mechanism == "LOGIN":
-            wire.reply(b"334 UGFzc3dvcmQ6\r\n")
-            secrets = [b"", secrets[0], base64.b64decode(await wire.line())]
-        known = self._logins.get(secrets[1].decode()) == secrets[2].decode()
+        given = base64.b64decode(initial).decode()
+        match mechanism:
+            case "PLAIN":
+                _, user, proof = given.split("\0")
+                known = self._logins.get(user) == proof
+            case "LOGIN":
+                wire.reply(b"334 UGFzc3dvcmQ6\r\n")
+                known = self._logins.get(given) == base64.b64decode(await wire.line()).decode()
+            case _:  # CRAM-MD5 (RFC 2195)
+                wire.reply(b"334 " + base64.b64encode(CHALLENGE) + b"\r\n")
+                user, _, proof = base64.b64decode(await wire.line()).decode().partition(" ")
+                known = hmac.new(self._logins.get(user, "").encode(), CHALLENGE, "md5").hexdigest() == proof
         usual = b"235 2.7.0 welcome\r\n" if known else b"535 5.7.8 authentication failed\r\n"
         await self._say(wire, "AUTH", argument, usual)
 

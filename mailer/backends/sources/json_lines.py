@@ -1,6 +1,6 @@
 """JSON Lines: one object a line (jsonlines.org), streamed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -8,6 +8,11 @@ from mailer.backends.sources.content import Content
 from mailer.backends.sources.lines import damage
 from mailer.interfaces.source import Row, Value
 from mailer.vocabulary.errors import SourceError
+
+MAX_DEPTH = 100
+"""Lists and objects inside each other. The interpreter's own limit differs from version to version."""
+
+_TOO_DEEP = f"more than {MAX_DEPTH} lists and objects inside each other"
 
 
 class JsonLines:
@@ -46,20 +51,33 @@ class JsonLines:
                     continue
                 try:
                     value: Value = decode(text)
-                except (msgspec.DecodeError, RecursionError) as error:
-                    raise damage(self.name, line, f"not a JSON object: {_reason(error)}") from error
+                except RecursionError:
+                    raise damage(self.name, line, _TOO_DEEP) from None
+                except msgspec.DecodeError as error:
+                    reason = str(error).removeprefix("JSON is malformed: ")
+                    raise damage(self.name, line, f"not a JSON object: {reason}") from error
                 if not isinstance(value, dict):
                     raise damage(self.name, line, f"{_kind(value)}, not a JSON object", hint='{"email": "a@b.example"}')
+                # Counting brackets is cheap, and hardly any row has as many.
+                if text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(value):
+                    raise damage(self.name, line, _TOO_DEEP)
                 number += 1
                 yield Row(number, value, line)
         if number == 0:
             raise SourceError("E207", f"{self.name} has no recipients", hint="a line with an object for each recipient")
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return str(error).removeprefix("JSON is malformed: ")
+def _is_too_deep(value: Value) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _inside(outer)]
+    return any(isinstance(inner, dict | list) for inner in level)
+
+
+def _inside(value: Value) -> Iterable[Value]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _kind(value: Value) -> str:

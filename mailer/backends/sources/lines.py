@@ -70,7 +70,8 @@ class Lines:
             number += 1
             self.held += len(line)
             if self.held > MAX_ROW:
-                raise damage(self._name, number, f"a row of more than {MAX_ROW} characters")
+                why = "A line end or a quote may be missing."
+                raise damage(self._name, number, f"a row of more than {MAX_ROW} characters", why=why)
             if "\0" in line or (not line.isascii() and _BROKEN.search(line) is not None):
                 raise self._broken(number, line)
             yield line

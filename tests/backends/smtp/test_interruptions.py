@@ -127,7 +127,7 @@ async def test_what_is_no_reply_ends_the_conversation(
     assert answer.phase is Phase(at.lower())
     assert answer.body_begun is (at == "DOT")
     assert not session.is_reusable
-    assert relay.deliveries == []
+    assert ("BODY" in relay.verbs()) is (at == "DOT")
 
 
 async def test_a_reply_cut_in_its_middle_is_none(relay: ScriptedRelay, connect: Connect) -> None:
