@@ -22,7 +22,7 @@ from mailer.vocabulary.outcome import Class, Outcome
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.recipient import State
 from mailer.vocabulary.transmission import Answer, Answered, Interrupted, Transmission
-from mailer.vocabulary.verdict import Reason
+from mailer.vocabulary.verdict import Connection, Reason
 
 if TYPE_CHECKING:
     from mailer.interfaces.ledger import DeliveryLedger
@@ -66,7 +66,9 @@ class Run:
     campaign: "Campaign"
     claim: Claim
     route: Route
-    waiting: deque[Claimed]
+    undecided: dict[int, Claimed]
+    """Everybody of the claim about whom nothing has been recorded yet, by index: given back when the run ends."""
+    waiting: deque[Claimed] = field(default_factory=deque)
     begun_at: float = field(default_factory=time.monotonic)
     cut_before: set[int] = field(default_factory=set)
     """Indices that a connection was lost with before their body; the second time it is their own fault."""
@@ -124,15 +126,15 @@ class Delivery:
             return
         route.breaker = route.breaker.trying(now)
         claim = await self._ledger.claim(campaign, chunk)
-        run = Run(campaign, claim, route, deque())
+        run = Run(campaign, claim, route, {recipient.index: recipient for recipient in claim.recipients})
         self._runs.add(run)
         try:
             self._look_before(run)
             await self._send(run)
         finally:
             self._runs.discard(run)
-            for recipient in run.waiting:
-                self._release(run, recipient)
+            for recipient in list(run.undecided.values()):
+                self._record(run, recipient, Outcome(state=State.QUEUED, counted=False))
             await self._ledger.end_run(claim, rest_s=run.rest_s)
 
     def _look_before(self, run: Run) -> None:
@@ -199,6 +201,8 @@ class Delivery:
             return
         answer = transmission.answers[recipient.email]
         judgement = self._judge(run, recipient, answer)
+        if judgement.verdict.connection is Connection.CLOSE:
+            await session.close()
         if judgement.is_undecided and recipient.index not in run.cut_before:
             # Lost before the body: at once again on a new connection, uncounted. The second time it is on record.
             run.cut_before.add(recipient.index)
@@ -266,10 +270,8 @@ class Delivery:
         if await self._ledger.pause(run.campaign.id, reason, by):
             log.error("campaign paused", campaign=run.campaign.id, reason=reason)
 
-    def _release(self, run: Run, recipient: Claimed) -> None:
-        self._ledger.record(run.claim, recipient, Outcome(state=State.QUEUED, counted=False))
-
     def _record(self, run: Run, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
+        del run.undecided[recipient.index]
         if outcome.state is not State.QUEUED:
             self.counts[outcome.state] += 1
         self._ledger.record(run.claim, recipient, outcome, attempt)

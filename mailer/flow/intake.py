@@ -110,7 +110,7 @@ class Intake:
         )
         if len(content) > prepared.delivery.max_message_size:
             raise TemplateError(
-                "E305",
+                "E308",
                 f"the message has {len(content)} bytes, max_message_size is {prepared.delivery.max_message_size}",
                 hint="make it smaller, or raise delivery.max_message_size",
             )
@@ -127,7 +127,7 @@ class Built:
 
 
 def _failed(row: Row, address: Address, error: TemplateError) -> Draft:
-    reason = "too_big" if error.code == "E305" else "build"
+    reason = "too_big" if error.code == "E308" else "build"
     outcome = Outcome(
         state=State.FAILED,
         phase=Phase.BUILD,

@@ -87,6 +87,11 @@ def parse_address(text: str) -> Address:
     return _parse_carefully(text)
 
 
+def key_of(addr_spec: str) -> str:
+    """The `key` of an address that was read before, from its `addr_spec`."""
+    return addr_spec if _match_plain(addr_spec) is not None else parse_address(addr_spec).key
+
+
 def parse_sender(text: str) -> tuple[str | None, Address]:
     """Read `Acme News <news@acme.example>`, with the name in quotes or not, or a bare address (RFC 5322 section 3.4).
 

@@ -126,7 +126,7 @@ def _one_part(part: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _alternative(seed: str) -> tuple[bytes, bytes, bytes]:
     """What comes before the text, between text and HTML, and after the HTML."""
-    # Quoted-printable never has `=_` (RFC 2045 section 6.7, note 3 on boundaries), so no body can hold the boundary.
+    # Quoted-printable never has `=_` (RFC 2045 section 6.7), so no body can hold the boundary.
     boundary = b"=_" + hashlib.sha256(seed.encode()).hexdigest()[:32].encode()
     kind = b'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="%b"\r\n\r\n' % boundary
     # The CRLF in front of a delimiter belongs to the delimiter (RFC 2046 section 5.1.1); the part keeps its own.

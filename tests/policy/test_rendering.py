@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from html import unescape
@@ -43,10 +42,6 @@ def render(template: Template, **row: object) -> Rendered:
 
 def text(load: Load, body: str, **row: object) -> str | None:
     return render(load({"hello/body.txt.j2": body}), **row).text
-
-
-def html(load: Load, body: str, **row: object) -> str | None:
-    return render(load({"hello/body.html.j2": body}), **row).html
 
 
 def test_a_row_makes_subject_and_bodies(load: Load) -> None:
@@ -114,15 +109,23 @@ def test_what_the_html_part_includes_is_escaped_and_what_the_text_part_includes_
     assert rendered.html == "O&#39;Brien &amp; &lt;b&gt;[O&#39;Brien &amp; &lt;b&gt;]"
 
 
-@given(name=st.text(st.characters(exclude_characters="\r")))
-def test_no_value_reaches_the_html_as_markup(name: str) -> None:
-    rendered = render(COMPILED, name=name)
+@pytest.fixture(scope="module")
+def greeting(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    folder = tmp_path_factory.mktemp("greeting")
+    (folder / "subject.txt").write_text("x")
+    (folder / "body.txt").write_text("{{ name }}")
+    (folder / "body.html").write_text('<p title="{{ name }}">{{ name }}</p>')
+    return load_template(folder)
+
+
+@given(name=st.text())
+def test_no_value_reaches_the_html_as_markup(greeting: Template, name: str) -> None:
+    rendered = render(greeting, name=name)
 
     inside = re.fullmatch(r'<p title="(.*)">(.*)</p>', rendered.html or "", re.DOTALL)
     assert inside is not None
     assert not set(inside[1] + inside[2]) & set("<>\"'")
-    assert unescape(inside[1].replace("&", "&")) == unescape(inside[2])
-    assert rendered.text == name.removesuffix("") == name
+    assert unescape(inside[1]) == unescape(inside[2]) == rendered.text == name
 
 
 # Corpus 104 and S20.
@@ -167,6 +170,30 @@ def test_a_missing_column_is_shown_with_line_caret_and_the_nearest_name(load: Lo
     assert error.source_line == "  <p>Hello {{ first_name }},</p>"
     assert (error.row, error.source) == (17, "recipients.csv")
     assert error.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "marked"),
+    [
+        ("name: {{ name }}", "      " + "   ^^^^"),
+        ("{{ first_name }} {{ name }}", " " * 20 + "^^^^"),
+        ("{{ you.name }}{% if name %}{% endif %}", " " * 20 + "^^^^"),
+        ("{{ 'x' * 200 }} {{ name }}", " " * 19 + "^^^^"),
+    ],
+)
+def test_the_caret_is_under_the_variable_and_not_under_another_word(load: Load, line: str, marked: str) -> None:
+    with pytest.raises(RowRenderError) as caught:
+        text(load, line, first_name="x", you={"name": "y"})
+    shown, below = str(caught.value.where).split("\n")
+    assert below[shown.index(line) :] == marked
+
+
+def test_a_long_line_is_cut_around_the_variable(load: Load) -> None:
+    with pytest.raises(RowRenderError) as caught:
+        text(load, "x" * 500 + "{{ name }}" + "y" * 500)
+    shown, below = str(caught.value.where).split("\n")
+    assert shown[below.index("^") : below.rindex("^") + 1] == "name"
+    assert len(shown) < 150
 
 
 def test_a_name_like_no_other_gets_a_default_as_its_hint(load: Load) -> None:
@@ -218,7 +245,7 @@ def test_a_value_the_template_cannot_work_with_is_the_rows_trouble(load: Load) -
     assert (caught.value.code, caught.value.line) == ("E305", 1)
 
 
-@pytest.mark.parametrize("value", [datetime(2026, 11, 21), b"x", {1: "x"}, [object()], Markup("<b>"), (1,)])  # noqa: DTZ001
+@pytest.mark.parametrize("value", [datetime(2026, 11, 21), b"x", {1: "x"}, [object()], Markup("<b>"), (1,)])
 def test_only_plain_data_gets_in(load: Load, value: object) -> None:
     with pytest.raises(RowRenderError, match="created holds a") as caught:
         text(load, "x", created=value)
@@ -433,161 +460,6 @@ def test_variables_are_those_a_row_must_have(load: Load, body: str, needed: set[
     assert template.variables == needed
 
 
-# Corpus 92-96 and S19.
-@pytest.mark.parametrize(
-    "body",
-    [
-        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-        "{{ cycler.__init__.__globals__.os.popen('touch canary').read() }}",
-        "{{ lipsum.__globals__ }}",
-        "{{ lipsum['__globals__']['os'].popen('touch canary') }}",
-        "{{ ('a{0.__class__}' | attr('format'))(1) }}",
-        "{% set f = '{0.__class__}'.format %}{{ f(1) }}",
-        "{{ '{0.__class__.__init__.__globals__}'.format(cycler) }}",
-        "{{ '{x.__class__}'.format_map({'x': 1}) }}",
-        "{{ [''] | map('attr', '__class__') | list | first }}{{ [''] | map(attribute='__class__.__mro__') | list }}",
-        "{{ (1).__class__ | string }}",
-        "{{ namespace.__init__.__globals__ }}",
-        "{{ self.__init__.__globals__ }}",
-        "{{ self._TemplateReference__context.eval_ctx }}",
-        "{{ name.__class__.__base__ }}",
-        "{% for x in [1].append(2) %}{% endfor %}",
-        "{{ items.append(1) }}",
-        "{{ customer.update({'a': 1}) }}",
-        "{{ range.__self__ }}",
-        "{{ joiner.__call__.__globals__ }}",
-        "{{ (name | safe).__html__.__func__.__globals__ }}",
-        "{{ 'a'.translate({97: 'b'}) }}",
-    ],
-)
-def test_no_template_gets_out_of_the_sandbox(load: Load, tmp_path: Path, body: str) -> None:
-    items: list[object] = [1]
-    customer: dict[str, object] = {"b": 2}
-    with pytest.raises(TemplateError) as caught:
-        text(load, body, name="x", items=items, customer=customer)
-
-    assert caught.value.code == "E304"
-    assert str(caught.value.where).startswith("templates/hello/body.txt.j2:1   ")
-    assert (items, customer) == ([1], {"b": 2})
-    assert not (tmp_path / "canary").exists()
-
-
-# Corpus 99-101 and S21. Sizes first: none of these may make what it asks for.
-@pytest.mark.parametrize(
-    "body",
-    [
-        "{{ 'a' * 10**9 }}",
-        "{{ 1000000000 * 'a' }}",
-        "{{ ['a'] * 10**9 }}",
-        "{{ 2 ** 10000000 }}",
-        "{{ (2 ** 15000) * (2 ** 15000) }}",
-        "{{ 'a' | center(1000000000) }}",
-        "{{ 'a'.ljust(1000000000) }}",
-        "{{ ('a' | safe).zfill(1000000000) }}",
-        "{{ '%1000000000d' % 1 }}",
-        "{{ '%.1000000000f' | format(1.0) }}",
-        "{{ '%*d' % (1000000000, 1) }}",
-        "{{ '{:1000000000}'.format(1) }}",
-        "{{ '{:{}}'.format(1, 1000000000) }}",
-        "{{ 1.5 | round(1000000000) }}",
-        "{{ [1] | batch(1000000000, 'x') | list }}",
-        "{{ [1] | slice(1000000000) | list }}",
-        "{{ 'a' | indent(1000000000, first=true) }}",
-        "{{ lipsum(n=100000, max=10000) }}",
-        "{{ range(10**9) | list }}",
-        "{{ ('a' * 1000000) | replace('a', 'b' * 100000) }}",
-        "{{ ('a' * 1000000).replace('', 'b' * 100000) }}",
-        "{{ ','.join(['y' * 100000] * 100000) }}",
-        "{{ ([{'x': 'y' * 100000}] * 100000) | map(attribute='x') | join }}",
-        "{{ range(100000) | map('center', 100000) | join }}",
-        "{% set a = 'x' %}" + "{% set a = a ~ a %}" * 40 + "{{ a }}",
-        "{% set a = 'x' %}" + "{% set a = a + a %}" * 40 + "{{ a }}",
-        "{% set a %}x{% endset %}" + "{% set a %}{{ a }}{{ a }}{% endset %}" * 40 + "{{ a }}",
-        "{% set a = '\"' %}" + "{% set a = a | tojson %}" * 60 + "{{ a }}",
-        "{% for i in range(100000) %}" + "x" * 1_000 + "{% endfor %}",
-        "{{ ('<!--' * 200000) | striptags }}",
-        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
-        "{% macro m(n) %}{{ m(n + 1) }}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}",
-        "{% include 'hello/body.txt.j2' %}",
-        "{{ 'x' * 2000001 }}",
-    ],
-)
-def test_what_would_be_huge_is_refused_at_once(load: Load, body: str) -> None:
-    before = time.process_time()
-    with pytest.raises(RowRenderError) as caught:
-        text(load, body)
-
-    assert caught.value.code == "E307"
-    assert str(caught.value.where).startswith("templates/hello/body.txt.j2")
-    assert time.process_time() - before < 1.0
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
-        "{% set big = 'x' * 1900000 %}{% for i in range(99999) %}{% if 'y' in big %}{% endif %}{% endfor %}",
-        "{% set a = [1, 1] %}" + "{% set a = [a, a] %}" * 40 + "{{ a }}",
-        "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(40) }}",
-        "{% for x in [1] recursive %}{% if loop.depth < 40 %}{{ loop([1]) }}{{ loop([1]) }}{% endif %}{% endfor %}",
-        "{{ range(99999) | map('upper') | map('list') | map('sort') | map('join') | select('in', 'x' * 1000000) | list }}",
-    ],
-)
-def test_what_would_never_end_is_stopped(load: Load, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailer.policy.rendering.template.MAX_SECONDS", 0.1)
-    before = time.process_time()
-    with pytest.raises(RowRenderError) as caught:
-        text(load, body)
-
-    assert caught.value.code == "E307"
-    assert time.process_time() - before < 1.0
-
-
-def test_a_part_may_be_as_large_as_allowed_and_no_larger(load: Load) -> None:
-    template = load({"hello/body.txt.j2": "{{ name }}"}, max_part=1_000)
-
-    assert render(template, name="x" * 1_000).text == "x" * 1_000
-    with pytest.raises(RowRenderError, match="makes 1001 characters"):
-        render(template, name="x" * 1_001)
-
-
-@pytest.mark.parametrize(
-    ("body", "made"),
-    [
-        (
-            "{{ 'a' ~ 1 ~ '<' }} {{ 'a' * 3 }} {{ 1 + 2 }} {{ 'a' + 'b' }} {{ 7 % 4 }} {{ 2 ** 10 }}",
-            "a1< aaa 3 ab 3 1024",
-        ),
-        (
-            "{{ [3, 1] | sort | join('-') }} {{ range(3) | map('string') | join(',') }} {{ [] | join(',') }}",
-            "1-3 0,1,2 ",
-        ),
-        ("{{ ', '.join(['a', 'b']) }} {{ '-'.join(range(3) | map('string')) }}", "a, b 0-1-2"),
-        (
-            "{{ '%.2f' | format(2.5) }} {{ '%s: %d' % ('a', 3) }} {{ '{:>6,.2f}: {}'.format(1234.5, 2) }}",
-            "2.50 a: 3 1,234.50: 2",
-        ),
-        ("{% for x in 'abc' %}{{ loop.index }}/{{ loop.length }}{{ ',' if not loop.last }}{% endfor %}", "1/3,2/3,3/3"),
-        ("{% for x in [[1, [2]], 3] recursive %}{{ loop(x) if x is iterable else x }}{% endfor %}", "123"),
-        ("{% macro b(x) %}<{{ x }}|{{ caller() }}>{% endmacro %}{% call b('i') %}in{% endcall %}", "<i|in>"),
-        ("{{ 'one two' | title | replace('o', '0') | center(11) }}|", " 0ne Tw0  |".replace("0ne Tw0", "One Tw0")),
-        (
-            "{{ 2.345 | round(1) }} {{ 'x' | default('y') }} {{ none | default('y', true) }} {{ [1, 2] | sum }}",
-            "2.3 x y 3",
-        ),
-        ("{{ items[0].name | upper }} {{ items | length }} {{ items | map(attribute='name') | first }}", "NAIL 1 nail"),
-    ],
-)
-def test_ordinary_templates_work_as_jinja2_has_them(load: Load, body: str, made: str) -> None:
-    assert text(load, body, items=[{"name": "nail"}]) == made
-
-
-def test_escaping_survives_the_metering(load: Load) -> None:
-    body = "{{ '<b>' | safe ~ name }}{{ ['<i>' | safe, name] | join }}{{ '<%s>' | safe | format(name) }}{% set x %}<u>{% endset %}{{ x }}"
-
-    assert html(load, body, name="&") == "<b>&amp;<i>&amp;<&amp;><u>"
-
-
 def test_the_shipped_newsletter_is_accessible_and_complete() -> None:
     template = load_template(NEWSLETTER, unsubscribe_url="https://acme.example/u/{{ token }}")
     rendered = render(template, first_name="Zoë", company="Müller & Söhne", token="abc")
@@ -611,17 +483,3 @@ def test_the_shipped_newsletter_needs_only_a_first_name() -> None:
 
     assert rendered.subject == "Jane, your autumn letter from Acme"
     assert "Unsubscribe" not in (rendered.html or "") + (rendered.text or "")
-
-
-COMPILED: Template
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _compile_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """One template for all examples of a property."""
-    global COMPILED  # noqa: PLW0603
-    folder = tmp_path_factory.mktemp("hello")
-    (folder / "subject.txt").write_text("x")
-    (folder / "body.txt").write_text("{{ name }}")
-    (folder / "body.html").write_text('<p title="{{ name }}">{{ name }}</p>')
-    COMPILED = load_template(folder)

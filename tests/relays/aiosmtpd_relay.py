@@ -2,7 +2,7 @@
 
 import asyncio
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from aiosmtpd.smtp import SMTP
 
@@ -35,7 +35,7 @@ class AiosmtpdRelay:
         self._server.close()
         for protocol in self._protocols:
             if protocol.transport is not None:
-                protocol.transport.abort()
+                cast("asyncio.Transport", protocol.transport).abort()
         await self._server.wait_closed()
 
     def route(self) -> Route:

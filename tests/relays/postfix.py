@@ -1,7 +1,6 @@
 """A real Postfix on loopback, with a configuration, a queue and a life of its own."""
 
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -104,9 +103,7 @@ class Postfix:
 
     def route(self) -> Route:
         """The way here, for a client that trusts our authority."""
-        return Route(
-            host="127.0.0.1", port=self.port, security=Security.STARTTLS, ca_pem=self._certificates.ca_pem
-        )
+        return Route(host="127.0.0.1", port=self.port, security=Security.STARTTLS, ca_pem=self._certificates.ca_pem)
 
     def _configure(self) -> None:
         root = self._root

@@ -11,9 +11,9 @@ from typing import Self
 from mailer.vocabulary.route import Route, Security
 from tests.relays import certificates
 from tests.relays.certificates import Certificates
+from tests.relays.script import Misbehaviour, Script
 from tests.relays.wire import Wire
 
-ANY_TIME = 10**9
 CHALLENGE = b"<1896.697170952@scripted.test>"
 
 
@@ -38,23 +38,12 @@ class Delivery:
 
 
 @dataclass
-class Misbehaviour:
-    """Instead of the usual reply: another one, and perhaps the end. No reply at all (None) is to hang."""
-
-    at: str
-    reply: bytes | None
-    closes: bool = False
-    when: str = ""
-    times: int = ANY_TIME
-
-
-@dataclass
 class _Transaction:
     sender: str | None = None
     recipients: list[str] = field(default_factory=list)
 
 
-class ScriptedRelay:
+class ScriptedRelay(Script):
     """An SMTP server on 127.0.0.1, inside the event loop of the test.
 
     Like Postfix it keeps MAIL open after a refused envelope, answers a pipelined group in one segment, and takes DATA
@@ -73,21 +62,17 @@ class ScriptedRelay:
         extensions: tuple[str, ...] = ("8BITMIME", "ENHANCEDSTATUSCODES"),
         tls_context: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__()
         self.certificates = shows or certificates.good()
         self.offers_pipelining = pipelining
         self.events: list[Event] = []
         self.deliveries: list[Delivery] = []
         self.wires: list[Wire] = []
-        self.answers_354_regardless = False
-        self.strips_starttls = False
-        self.injects_after_starttls = b""
-        self.stops_reading_the_body = False
         self.port = 0
         self._security = security
         self._logins = logins or {}
         self._mechanisms = mechanisms
         self._extensions = (f"SIZE {size}", *(["PIPELINING"] if pipelining else []), *extensions)
-        self._script: list[Misbehaviour] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -122,48 +107,11 @@ class ScriptedRelay:
             ca_pem=None if self._security is Security.PLAIN else self.certificates.ca_pem,
         )
 
-    # What it can be told.
-
-    def answers(self, at: str, reply: bytes, *, when: str = "", times: int = ANY_TIME) -> None:
-        """Say this, verbatim, to a command (whose argument holds `when`)."""
-        self._script.append(Misbehaviour(at, reply, when=when, times=times))
-
-    def refuses_recipient(self, address: str, reply: bytes = b"550 5.1.1 no such user\r\n") -> None:
-        self.answers("RCPT", reply, when=f"<{address}>")
-
-    def refuses_every_recipient(self, reply: bytes = b"550 5.1.1 no such user\r\n") -> None:
-        self.answers("RCPT", reply)
-
-    def refuses_sender(self, reply: bytes = b"550 5.1.8 bad sender\r\n") -> None:
-        self.answers("MAIL", reply)
-
-    def refuses_message(self, reply: bytes = b"554 5.7.1 smells of spam\r\n", times: int = ANY_TIME) -> None:
-        self.answers("DOT", reply, times=times)
-
-    def refuses_content(self, marker: bytes, reply: bytes = b"554 5.7.1 smells of spam\r\n") -> None:
-        """Refuse at the dot what holds the marker."""
-        self.answers("DOT", reply, when=marker.decode())
-
-    def says_421_at(self, at: str, times: int = ANY_TIME) -> None:
-        self._script.append(Misbehaviour(at, b"421 4.3.2 closing\r\n", closes=True, times=times))
-
-    def drops_at(self, at: str, reply: bytes = b"", times: int = ANY_TIME) -> None:
-        """Close instead of answering (or behind `reply`). At `DOT` the message may well have been taken."""
-        self._script.append(Misbehaviour(at, reply, closes=True, times=times))
-
-    def hangs_at(self, at: str) -> None:
-        self._script.append(Misbehaviour(at, None))
-
-    def hangs_on_rset(self) -> None:
-        self.hangs_at("RSET")
-
     def hang_up(self, farewell: bytes = b"") -> None:
         """Close every connection, now."""
         for wire in self.wires:
             wire.reply(farewell)
             wire.close()
-
-    # What can be asked afterwards.
 
     @property
     def connections(self) -> int:
@@ -189,8 +137,6 @@ class ScriptedRelay:
         """Wait until no connection is left."""
         while self._tasks:
             await asyncio.wait(self._tasks)
-
-    # How it works.
 
     def _accept(self) -> Wire:
         wire = Wire()
@@ -281,18 +227,16 @@ class ScriptedRelay:
 
     async def _say(self, wire: Wire, at: str, argument: str, usual: bytes) -> bool:
         """Answer, as told or as usual; True when it was a yes."""
-        for told in self._script:
-            if told.at == at and told.when in argument and told.times > 0:
-                told.times -= 1
-                if told.reply is None:
-                    await wire.end()
-                    raise EOFError
-                wire.reply(told.reply)
-                if told.closes:
-                    raise EOFError
-                return told.reply[:1] in (b"2", b"3")
-        wire.reply(usual)
-        return usual[:1] in (b"2", b"3")
+        told = self.told(at, argument)
+        if told is None:
+            told = Misbehaviour(at, usual)
+        if told.reply is None:
+            await wire.end()
+            raise EOFError
+        wire.reply(told.reply)
+        if told.closes:
+            raise EOFError
+        return told.reply[:1] in (b"2", b"3")
 
     def _offer(self, wire: Wire) -> bytes:
         offers = ["scripted.test", *self._extensions]

@@ -25,6 +25,7 @@ from mailer.backends.redis.recorder import LONGEST_PAUSE_S, WON, Recorder
 from mailer.backends.redis.scripts import CLAIM, END_RUN, PACK, TAKE_OVER
 from mailer.backends.redis.suppression import suppression_note
 from mailer.interfaces.session import Permit, PermitUnavailableError
+from mailer.policy.addressing import key_of
 from mailer.vocabulary.chunk import Attempt, Claim, Claimed
 from mailer.vocabulary.outcome import Class, Outcome
 from mailer.vocabulary.phase import Phase
@@ -67,7 +68,7 @@ class RedisDelivery:
     async def claim(self, campaign: "Campaign", chunk: int) -> Claim:
         """Take the recipients of a chunk that are queued or due."""
         self._epoch += 1
-        token = f"{self._owner}.{self._epoch:x}."
+        token = f"{self._owner}.{self._epoch:x}"
         try:
             return await self._claim(campaign, chunk, token)
         except (*PASSING, exceptions.ResponseError, ValueError):
@@ -77,9 +78,7 @@ class RedisDelivery:
 
     async def _claim(self, campaign: "Campaign", chunk: int, token: str) -> Claim:
         base = self._keys.base(campaign.id)
-        answer: list[bytes] = await CLAIM(
-            self._redis, [self._keys.campaign(campaign.id)], base, chunk, token, self._owner
-        )
+        answer: list[bytes] = await CLAIM(self._redis, [self._keys.campaign(campaign.id)], base, chunk, token)
         now = int(answer[1])
         taken = {int(index): value for index, value in zip(answer[2::2], answer[3::2], strict=True)}
         claim = Claim(campaign_id=campaign.id, chunk=chunk, token=token, redis_ms=now)
@@ -110,7 +109,7 @@ class RedisDelivery:
     async def _give_back(self, campaign_id: str, chunk: int, token: str) -> None:
         async def give_back() -> None:
             key, base = self._keys.campaign(campaign_id), self._keys.base(campaign_id)
-            await TAKE_OVER(self._redis, [key], base, chunk, self._owner, token)
+            await TAKE_OVER(self._redis, [key], base, chunk, token)
 
         await persistently(give_back)
 
@@ -120,7 +119,7 @@ class RedisDelivery:
         return codec
 
     async def _suppressed(self, emails: Sequence[str]) -> frozenset[str]:
-        found = await self._redis.hmget(self._keys.suppressed, list(emails))
+        found = await self._redis.hmget(self._keys.suppressed, [key_of(email) for email in emails])
         return frozenset(email for email, value in zip(emails, found, strict=True) if value is not None)
 
     def permit(self, claim: Claim, recipients: Sequence[Claimed]) -> Permit:
@@ -131,7 +130,7 @@ class RedisDelivery:
                 return False
             marks = [
                 self._recorder.submit(
-                    claim.campaign_id, "m", claim.chunk, recipient.index, claim.token, recipient.email
+                    claim.campaign_id, "m", claim.chunk, recipient.index, claim.token, key_of(recipient.email)
                 )
                 for recipient in recipients
             ]
@@ -162,7 +161,7 @@ class RedisDelivery:
             int(outcome.counted and outcome.state is not State.QUEUED),
             outcome.due_ms if outcome.due_ms is not None else 0,
             b"" if quiet else frame(event_of(recipient.index, outcome, facts)),
-            recipient.email,
+            key_of(recipient.email),
             suppression_note(outcome, claim) if outcome.suppress else b"",
         )
         unanswered = self._unanswered.setdefault(claim.token, set())
@@ -177,21 +176,21 @@ class RedisDelivery:
 
         async def end() -> None:
             await self._pack(claim.campaign_id, claim.chunk)
-            await self._end(claim.campaign_id, claim.chunk, rest_s)
+            await self._end(claim.campaign_id, claim.chunk, claim.token, rest_s)
 
         await persistently(end)
 
     async def postpone(self, campaign: "Campaign", chunk: int, rest_s: float) -> None:
         """Look at this chunk again after so many seconds."""
-        await self._end(campaign.id, chunk, rest_s)
+        await self._end(campaign.id, chunk, "", rest_s)
 
-    async def _end(self, campaign_id: str, chunk: int, rest_s: float) -> None:
+    async def _end(self, campaign_id: str, chunk: int, token: str, rest_s: float) -> None:
         generation = await END_RUN(
             self._redis,
             [self._keys.campaign(campaign_id)],
             self._keys.base(campaign_id),
             chunk,
-            self._owner,
+            token,
             int(rest_s * 1000),
         )
         if generation >= 0:

@@ -13,6 +13,7 @@ from mailer.backends.redis.frames import Frames
 from mailer.backends.redis.scripts import ACCEPT, COMPLETE, SEAL
 from mailer.backends.redis.server import redis_ms
 from mailer.backends.redis.zstd import compress, decompress
+from mailer.policy.addressing import key_of
 from mailer.vocabulary.chunk import Attempt, Draft
 from mailer.vocabulary.recipient import LeftOut
 
@@ -68,7 +69,7 @@ class RedisIntake:
             self._redis,
             [self._keys.campaign(campaign.id)],
             base,
-            b"".join(hash_of(draft.email) for draft in drafts),
+            b"".join(hash_of(key_of(draft.email)) for draft in drafts),
             "".join(LETTERS[draft.state] for draft in drafts),
             write_messages(messages),
             write_roster(roster),
@@ -149,13 +150,13 @@ class RedisIntake:
         """Those of the addresses that are on the suppression list."""
         if not addresses:
             return frozenset()
-        found = await self._redis.hmget(self._keys.suppressed, list(addresses))
+        found = await self._redis.hmget(self._keys.suppressed, [key_of(address) for address in addresses])
         return frozenset(address for address, value in zip(addresses, found, strict=True) if value is not None)
 
 
-def hash_of(email: str) -> bytes:
-    """Eight bytes that stand for an address in the index."""
-    return hashlib.blake2b(email.encode(), digest_size=8).digest()
+def hash_of(key: str) -> bytes:
+    """Eight bytes that stand for an address, by its key, in the index."""
+    return hashlib.blake2b(key.encode(), digest_size=8).digest()
 
 
 async def read_frames(campaigns: Campaigns, campaign_id: str) -> Frames:

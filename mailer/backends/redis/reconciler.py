@@ -37,10 +37,10 @@ class RedisReconciler:
         for campaign_id in await self._live():
             base = self._keys.base(campaign_id)
             for holder in await self._redis.hkeys(base + "h"):
-                chunk, _, owner = holder.decode().partition(":")
-                if owner not in living:
+                chunk, _, token = holder.decode().partition(":")
+                if token.partition(".")[0] not in living:
                     key = self._keys.campaign(campaign_id)
-                    moved += await TAKE_OVER(self._redis, [key], base, chunk, owner, f"{owner}.")
+                    moved += await TAKE_OVER(self._redis, [key], base, chunk, token)
                     await self._again(campaign_id, [int(chunk)])
         for worker in await self._fleet.known():
             if worker.owner not in living:

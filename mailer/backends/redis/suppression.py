@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mailer.policy.addressing import parse_address
+
 if TYPE_CHECKING:
     from mailer.backends.redis.keys import Keys
     from mailer.backends.redis.server import Server
@@ -35,6 +37,6 @@ class SuppressionList:
         self._keys = keys
 
     async def add(self, address: str, reason: str) -> bool:
-        """Put a normalised address on the list. False when it was there."""
+        """Put an address on the list, however it is spelt. False when it was there."""
         note = msgspec.json.encode(Suppression(reason=reason, since_ms=int(time.time() * 1000)))
-        return bool(await self._redis.hsetnx(self._keys.suppressed, address, note))
+        return bool(await self._redis.hsetnx(self._keys.suppressed, parse_address(address).key, note))

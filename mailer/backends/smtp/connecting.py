@@ -27,7 +27,8 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 class Connector:
     """Opens connections of one route, all with the same TLS context and the same login.
 
-    Raises `UsageError` for a login on a route without TLS: a password never goes over the network in clear text.
+    Raises `UsageError` for a login on a route without TLS (a password never goes over the network in clear text) or
+    without a password (the relay would count it as a wrong one).
     """
 
     def __init__(self, route: Route, password: str | None, settings: SmtpSettings) -> None:
@@ -38,6 +39,8 @@ class Connector:
                 why="The password would go over the network in clear text.",
                 hint=f"smtp+starttls://{route.relay}",
             )
+        if route.user is not None and password is None:
+            raise UsageError("E113", f"no password for {route.user} at {route.relay}", hint="set MAILER_SMTP_PASSWORD")
         self.route = route
         self._password = password or ""
         self._settings = settings

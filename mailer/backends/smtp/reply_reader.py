@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from mailer.vocabulary.reply import Reply, sanitise
 
@@ -37,6 +38,8 @@ class ReplyReader:
             raise MalformedReplyError(f"reply line longer than {MAX_LINE} bytes")
 
     def _take(self, line: bytes) -> Reply | None:
+        if not self._texts and (reply := _whole(line)) is not None:
+            return reply
         if len(line) > MAX_LINE:
             raise MalformedReplyError(f"reply line longer than {MAX_LINE} bytes")
         match = _LINE.fullmatch(line)
@@ -54,3 +57,12 @@ class ReplyReader:
             return None
         texts, self._texts, self._size = self._texts, [], 0
         return Reply.read(code, texts)
+
+
+@lru_cache(maxsize=256)
+def _whole(line: bytes) -> Reply | None:
+    """The reply that is this one line, if it is one. Relays say the same few all day, so they are read once."""
+    match = _LINE.fullmatch(line) if len(line) <= MAX_LINE else None
+    if match is None or match[2] == b"-":
+        return None
+    return Reply.read(int(match[1]), [match[3] or b""])

@@ -2,6 +2,7 @@
 
 import asyncio
 from enum import Enum, auto
+from time import monotonic
 
 from mailer.backends.smtp import commands
 from mailer.backends.smtp.capabilities import Capabilities
@@ -64,12 +65,11 @@ class Transaction:
 
         Only cancellation raises (and an error of the permit that is none of its own); `phase` tells how far it came.
         """
-        clock = asyncio.get_running_loop().time
-        started = clock()
+        started = monotonic()  # uvloop's own clock stands still within a turn
         permission = _ask(permit)
         try:
             await self._converse(permission)
-            self.seconds = clock() - started
+            self.seconds = monotonic() - started
             await _cause_to_withhold(permission)
         except BaseException:
             permission.cancel()

@@ -1,5 +1,6 @@
 """Template errors: the file, the line, the place in the line, and the nearest thing that would have worked."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -23,12 +24,24 @@ class Spot:
         if self.line == 0:
             return self.template
         place = f"{self.template}:{self.line}   "
-        text = sanitise(self.source_line)
-        column = text.find(word) if word else -1
-        if column < 0 or word is None:
-            return f"{place}{text[:_WIDEST]}".rstrip()
-        start = max(0, column + len(word) - _WIDEST)
-        return f"{place}{text[start : start + _WIDEST]}\n{' ' * (len(place) + column - start)}{'^' * len(word)}"
+        text = self.source_line.strip()
+        column = _find_word(text, word) if word else None
+        start = max(0, (column or 0) + len(word or "") - _WIDEST)
+        # One for one, so that the caret stays where it belongs.
+        shown = "".join(letter if letter.isprintable() else " " for letter in text[start : start + _WIDEST])
+        if word is None or column is None:
+            return f"{place}{shown}".rstrip()
+        return f"{place}{shown}\n{' ' * (len(place) + column - start)}{'^' * len(word)}"
+
+
+def _find_word(text: str, word: str) -> int | None:
+    """Where a line uses a variable: in the first tag that does, rather than in the words around it."""
+    whole = re.compile(rf"(?<![\w.]){re.escape(word)}(?!\w)")
+    for tag in re.finditer(r"\{\{.*?\}\}|\{%.*?%\}", text):
+        if (found := whole.search(text, tag.start(), tag.end())) is not None:
+            return found.start()
+    found = whole.search(text)
+    return found.start() if found else None
 
 
 class RowRenderError(TemplateError):

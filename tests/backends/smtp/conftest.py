@@ -2,10 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from tests.backends.smtp.sending import Connect
+from mailer.backends.smtp.pool import SmtpPool
+from tests.backends.smtp.pooling import MakePool
+from tests.backends.smtp.sending import SETTINGS, Connect
 from tests.relays.scripted import ScriptedRelay
 
 
@@ -20,3 +24,15 @@ async def relay(request: pytest.FixtureRequest) -> AsyncIterator[ScriptedRelay]:
 async def connect() -> AsyncIterator[Connect]:
     async with AsyncExitStack() as stack:
         yield Connect(stack)
+
+
+@pytest.fixture
+async def make_pool(relay: ScriptedRelay) -> AsyncIterator[MakePool]:
+    async with AsyncExitStack() as stack:
+
+        def make(user: str | None = None, password: str | None = None, **changes: Any) -> SmtpPool:
+            pool = SmtpPool(relay.route(user=user), password, replace(SETTINGS, **changes))
+            stack.push_async_callback(pool.close)
+            return pool
+
+        yield make

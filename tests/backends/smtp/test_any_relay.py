@@ -1,14 +1,16 @@
 """The contract of a session, the same against four relays."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import monotonic
 
 import pytest
 
+from mailer.backends.smtp.pool import SmtpPool
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.route import Route
 from mailer.vocabulary.transmission import Answered, Unsendable
-from tests.backends.smtp.sending import CONTENT, GOOD, Connect, send
+from tests.backends.smtp.sending import CONTENT, GOOD, SETTINGS, Connect, send
 from tests.relays import aiosmtpd_relay, postfix
 from tests.relays.aiosmtpd_relay import AiosmtpdRelay
 from tests.relays.postfix import Postfix
@@ -111,6 +113,26 @@ async def test_leading_dots_and_a_missing_last_line_end_arrive_well(any_relay: A
     transmission = await send(session, content=b".Subject: x\r\n\r\n.\r\n..\r\n.end")
     assert transmission.refused == {}
     assert (await send(session)).refused == {}
+
+
+async def test_a_bad_list_makes_postfix_neither_slow_nor_hang_up(running_postfix: Postfix) -> None:
+    # From the tenth refusal in a row on it waits a second before each reply; after twenty it says 421.
+    refused = 0
+    async with SmtpPool(running_postfix.route(), None, replace(SETTINGS, max_connections=1)) as pool:
+        for number in range(100):
+            recipient = GOOD if number % 5 in (0, 1) else postfix.REFUSED
+            async with pool.session() as session:
+                transmission = await send(session, recipient)
+            for code, _ in transmission.refused.values():
+                assert code == 550
+                refused += 1
+        started = monotonic()
+        for _ in range(30):
+            async with pool.session() as session:
+                assert (await send(session, postfix.REFUSED)).refused[postfix.REFUSED][0] == 550
+    assert refused == 60
+    assert monotonic() - started < 5
+    assert "too many errors" not in running_postfix.log
 
 
 async def test_a_megabyte_goes_through(connect: Connect, relay: ScriptedRelay) -> None:

@@ -1,6 +1,9 @@
 """Opening a connection: protected or not at all, and every trouble with its name."""
 
 import asyncio
+import contextlib
+import errno
+import socket
 import ssl
 import warnings
 
@@ -101,16 +104,26 @@ async def test_a_bad_certificate_is_never_accepted(
         assert b"AUTH" not in relay.heard
 
 
-@pytest.mark.parametrize("security", PROTECTED)
-async def test_outdated_encryption_is_refused(connect: Connect, security: Security) -> None:
+async def test_outdated_encryption_is_refused(connect: Connect) -> None:
     context = certificates.good().server_context
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         context.set_ciphers("ALL:@SECLEVEL=0")
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1
-    async with ScriptedRelay(security, tls_context=context) as relay:
-        error = await trouble(connect, relay.route())
-        assert (error.code, error.retryable) == ("E422", False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        handshake = asyncio.create_task(asyncio.to_thread(_shake_hands, listener, context))
+        route = Route(host="127.0.0.1", port=port, security=Security.TLS, ca_pem=certificates.good().ca_pem)
+        error = await trouble(connect, route)
+        await handshake
+    assert (error.code, error.retryable) == ("E422", False)
+
+
+def _shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
+    # Not asyncio: its servers hang up without the alert that says why.
+    client, _ = listener.accept()
+    with client, contextlib.suppress(OSError), context.wrap_socket(client, server_side=True):
+        pass
 
 
 async def test_one_context_serves_all_connections_and_verifies() -> None:
@@ -134,6 +147,13 @@ def test_a_login_needs_tls() -> None:
     with pytest.raises(UsageError) as error:
         Connector(route, PASSWORD, SETTINGS)
     assert error.value.code == "E104"
+
+
+def test_a_login_needs_a_password() -> None:
+    route = Route(host="relay.test", port=587, security=Security.STARTTLS, user=USER)
+    with pytest.raises(UsageError) as error:
+        Connector(route, None, SETTINGS)
+    assert error.value.code == "E113"
 
 
 async def test_tls_at_a_port_that_speaks_starttls(connect: Connect) -> None:
@@ -164,6 +184,41 @@ async def test_nothing_listens(connect: Connect) -> None:
 async def test_no_such_host(connect: Connect) -> None:
     error = await trouble(connect, Route(host="smpt.no-such.invalid", port=587, security=Security.STARTTLS))
     assert (error.code, error.retryable) == ("E432", True)
+
+
+def test_a_name_server_that_does_not_answer_is_not_a_wrong_name() -> None:
+    route = Route(host="relay.test", port=587, security=Security.STARTTLS)
+    error = diagnose(socket.gaierror(socket.EAI_AGAIN, "try again"), Phase.CONNECT, route, SETTINGS)
+    assert (error.code, error.retryable) == ("E432", True)
+    assert "no such host" not in error.message
+
+
+def test_a_network_that_is_away_is_no_silent_relay() -> None:
+    route = Route(host="relay.test", port=587, security=Security.STARTTLS)
+    error = diagnose(OSError(errno.ENETUNREACH, "Network is unreachable"), Phase.CONNECT, route, SETTINGS)
+    assert (error.code, error.retryable, error.message) == ("E433", True, "relay.test:587 cannot be reached")
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "retryable"),
+    [("TLSV1_ALERT_PROTOCOL_VERSION", "E422", False), ("SSLV3_ALERT_BAD_RECORD_MAC", "E435", True)],
+)
+def test_a_failed_handshake_is_told_from_a_bad_certificate(reason: str, code: str, retryable: bool) -> None:
+    failure = ssl.SSLError(1, reason)
+    failure.reason = reason
+    route = Route(host="relay.test", port=587, security=Security.STARTTLS)
+    error = diagnose(failure, Phase.TLS, route, SETTINGS)
+    assert (error.code, error.retryable) == (code, retryable)
+
+
+@pytest.mark.parametrize(("name", "said"), [("mail-1.client.test", "mail-1.client.test"), ("my_host", "[127.0.0.1]")])
+async def test_the_host_name_is_said_if_it_is_one(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: name)
+    async with ScriptedRelay() as relay:
+        await connect(relay, local_hostname=None)
+        assert relay.events[0].argument == said
 
 
 async def test_a_host_that_cannot_be_one(connect: Connect) -> None:

@@ -161,9 +161,7 @@ async def test_a_reply_the_command_cannot_have_is_a_protocol_error(
 
 
 @pytest.mark.parametrize("at", ["MAIL", "RCPT"])
-async def test_more_replies_than_commands_never_lead_to_a_body(
-    relay: ScriptedRelay, connect: Connect, at: str
-) -> None:
+async def test_more_replies_than_commands_never_lead_to_a_body(relay: ScriptedRelay, connect: Connect, at: str) -> None:
     relay.answers(at, b"250 ok\r\n250 ok again\r\n")
     session = await connect(relay)
     answer = (await send(session)).answers[GOOD]

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ def read(data: bytes) -> list[Reply]:
 def test_replies_do_not_depend_on_how_the_network_cuts_them(cuts: set[int]) -> None:
     reader = ReplyReader()
     edges = [0, *sorted(cuts), len(DIALOGUE)]
-    pieces = [DIALOGUE[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [DIALOGUE[start:end] for start, end in pairwise(edges)]
     assert [reply for piece in pieces for reply in reader.feed(piece)] == REPLIES
 
 

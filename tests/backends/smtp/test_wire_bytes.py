@@ -82,9 +82,7 @@ async def test_what_the_relay_cannot_carry_is_not_offered_to_it(connect: Connect
 
 SMUGGLED = b"MAIL FROM:<evil@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\nSubject: evil\r\n\r\nevil\r\n.\r\n"
 END_OF_DATA = [
-    first + b"." + second
-    for first in (b"\r\n", b"\n", b"\r", b"\r\n\0")
-    for second in (b"\r\n", b"\n", b"\r")
+    first + b"." + second for first in (b"\r\n", b"\n", b"\r", b"\r\n\0") for second in (b"\r\n", b"\n", b"\r")
 ]
 
 

@@ -1,6 +1,6 @@
 -- Take what is queued or due in one chunk. Records with two crashes are taken alone, so that only the guilty reaches three.
--- KEYS: c. ARGV: base, chunk, token, owner
-local c, base, n, token, owner = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+-- KEYS: c. ARGV: base, chunk, token
+local c, base, n, token = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local state = call('HGET', c, 'state')
 if not state then return redis.error_reply('NOCAMPAIGN there is no such campaign in this ledger') end
 local now = now_ms()
@@ -36,7 +36,7 @@ for _, pair in ipairs(taken) do
 end
 if #fields > 0 then
   call('HSET', s, unpack(fields))
-  call('HSET', base .. 'h', n .. ':' .. owner, 1)
+  call('HSET', base .. 'h', n .. ':' .. token, 1)
   book(c, deltas)
   call('HSETNX', c, 'started', digits(now))
 end

@@ -1,5 +1,5 @@
--- A worker is done with a chunk: it holds it no more; what is queued gets a new generation, or rests.
--- KEYS: c. ARGV: base, chunk, owner, rest ms. Returns the generation to hand in as a job, or -1.
+-- A worker is done with a claim: nobody holds it any more; what is queued gets a new generation, or rests.
+-- KEYS: c. ARGV: base, chunk, token, rest ms. Returns the generation to hand in as a job, or -1.
 local c, base, n = KEYS[1], ARGV[1], ARGV[2]
 call('HDEL', base .. 'h', n .. ':' .. ARGV[3])
 local queued, due = 0, nil

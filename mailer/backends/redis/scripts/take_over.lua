@@ -1,13 +1,13 @@
--- Give back what a dead owner held in one chunk: claimed goes to queued (third crash: failed), sending to in doubt.
--- KEYS: c. ARGV: base, chunk, owner, what the tokens to give back begin with. Returns the number of recipients moved.
-local c, base, n, owner, begins = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+-- Give back what is left of one claim, whose owner is dead: claimed goes to queued (third crash: failed), sending to in doubt.
+-- KEYS: c. ARGV: base, chunk, token. Returns the number of recipients moved.
+local c, base, n, token = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local s, o = base .. 's:' .. n, base .. 'o:' .. n
 local now, deltas, count = now_ms(), {}, 0
 local all = call('HGETALL', s)
 for i = 1, #all, 2 do
   local index, value = all[i], all[i + 1]
   local letter, tail = sub(value, 1, 1), sub(value, 5)
-  if (letter == 'c' or letter == 'g') and sub(tail, 1, #begins) == begins then
+  if (letter == 'c' or letter == 'g') and tail == token then
     local crashes = math.min(9, tonumber(sub(value, 4, 4)) + 1)
     local into, reason, text, phase, failure = 'q', 'worker_died', 'worker died before sending; given back', 'connect', 'local'
     if letter == 'g' then
@@ -22,7 +22,7 @@ for i = 1, #all, 2 do
     count = count + 1
   end
 end
-call('HDEL', base .. 'h', n .. ':' .. owner)
+call('HDEL', base .. 'h', n .. ':' .. token)
 if count > 0 then
   book(c, deltas)
   settle(c, now)

@@ -1,0 +1,1 @@
+"""Promises of what happens to a campaign, from its rows to its report."""

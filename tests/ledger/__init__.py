@@ -1,0 +1,1 @@
+"""Promises of the ledger, kept by a real server."""

@@ -1,0 +1,121 @@
+"""The walls of the house, read from the imports."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "mailer"
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "vocabulary": set(),
+    "policy": {"vocabulary"},
+    "interfaces": {"vocabulary"},
+    "flow": {"vocabulary", "policy", "interfaces", ""},
+    "backends": {"vocabulary", "policy", "interfaces", ""},
+    "reports": {"vocabulary", "policy"},
+    "logs": set(),
+    "config": {"vocabulary", "policy", "interfaces", "backends"},
+    "capture": {"vocabulary", "policy"},
+    "demo": {"vocabulary"},
+    "worker": {"vocabulary", "policy", "interfaces", "flow", "backends", "config", "logs", ""},
+    "cli": {
+        "vocabulary",
+        "policy",
+        "interfaces",
+        "flow",
+        "backends",
+        "reports",
+        "config",
+        "capture",
+        "demo",
+        "worker",
+        "logs",
+        "",
+    },
+    "": set(),
+    "__main__": {"cli", ""},
+}
+"""Room by room: what it may see. The empty name is the package itself (its version)."""
+
+PURE = {
+    "vocabulary": {"pydantic_core"},
+    "interfaces": set[str](),
+    "policy": {"jinja2", "markupsafe", "email_validator", "idna"},
+}
+"""Third parties that the inner rooms may use."""
+
+INPUT_OUTPUT = {"asyncio", "socket", "subprocess", "threading", "urllib.request", "time", "os"}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports name the whole path"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    room = room_of(path)
+    for name in imports_of(path):
+        if name.split(".")[0] == "mailer":
+            other = (name.split(".") + [""])[1]
+            assert other == room or other in MAY_IMPORT[room], f"{path} imports {name}"
+
+
+def test_the_inner_rooms_use_no_third_party_but_the_named_ones() -> None:
+    import sys
+
+    for path in modules():
+        if (allowed := PURE.get(room_of(path))) is not None:
+            foreign = {name.split(".")[0] for name in imports_of(path)} - {"mailer"} - set(sys.stdlib_module_names)
+            assert foreign <= allowed, f"{path} uses {foreign - allowed}"
+
+
+def test_decisions_wait_for_nothing_and_do_no_input_or_output() -> None:
+    for path in modules():
+        if room_of(path) in ("vocabulary", "policy"):
+            assert not any(
+                isinstance(node, ast.AsyncFunctionDef | ast.Await) for node in ast.walk(ast.parse(path.read_text()))
+            )
+            if "rendering" not in path.parts:
+                assert not set(imports_of(path)) & INPUT_OUTPUT, path
+
+
+def test_arq_is_known_in_two_places_at_most() -> None:
+    knowing = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in modules()
+        if any(name.split(".")[0] == "arq" for name in imports_of(path))
+    }
+    assert knowing == {"backends/redis/jobs.py", "worker/process.py"}
+
+
+def test_nothing_is_pickled() -> None:
+    for path in modules():
+        assert "pickle" not in set(imports_of(path)), path
+
+
+def test_only_the_configuration_and_the_edges_read_the_environment() -> None:
+    # The embedded server gets a cleaned environment handed on, and a place for its socket.
+    exempt = {"backends/embedded.py", "backends/embedded_folder.py"}
+    for path in modules():
+        if room_of(path) not in ("config", "cli", "worker") and path.relative_to(PACKAGE).as_posix() not in exempt:
+            assert "os.environ" not in path.read_text(), path
+
+
+def test_no_room_is_called_utils() -> None:
+    assert not [path for path in modules() if path.stem in ("utils", "helpers", "common_utils", "misc")]

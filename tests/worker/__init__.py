@@ -1,0 +1,1 @@
+"""Promises of the worker processes, kept by real ones."""
