@@ -72,7 +72,7 @@ def test_imports_go_one_way(path: Path) -> None:
     room = room_of(path)
     for name in imports_of(path):
         if name.split(".")[0] == "mailer":
-            other = (name.split(".") + [""])[1]
+            other = [*name.split("."), ""][1]
             assert other == room or other in MAY_IMPORT[room], f"{path} imports {name}"
 
 
