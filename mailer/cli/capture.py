@@ -11,19 +11,19 @@ from mailer.reports.figures import moment
 
 if TYPE_CHECKING:
     from mailer.capture.mailbox import Captured
-    from mailer.cli.common import Common
+    from mailer.cli.invocation import Invocation
 
 INTERRUPTED = 130
 
 
-async def capture_mail(common: "Common", *, port: int) -> int:
+async def capture_mail(invocation: "Invocation", *, port: int) -> int:
     """Take mail until Ctrl-C; one line on stdout for each message, under `--json` one object."""
-    folder = read_setting(common).data_dir / "capture"
+    folder = read_setting(invocation).data_dir / "capture"
 
     def tell(message: "Captured") -> None:
         taken = moment(datetime.fromtimestamp(message.taken_ms / 1000, UTC))
-        if common.as_json:
-            common.document(
+        if invocation.as_json:
+            invocation.document(
                 id=message.id,
                 taken=taken,
                 reverse_path=message.reverse_path,
@@ -34,14 +34,14 @@ async def capture_mail(common: "Common", *, port: int) -> int:
             )
         else:
             to = ", ".join(message.recipients)
-            common.data(f"{taken}  {message.reverse_path} -> {to}  {len(message.content)} B  {message.subject}")
+            invocation.data(f"{taken}  {message.reverse_path} -> {to}  {len(message.content)} B  {message.subject}")
 
     async with CaptureServer(folder, port=port, fixed_port=True, on_message=tell) as server:
-        common.say(f"capture server on {server.url}  (STARTTLS required, any login accepted)")
-        common.say(f"  MAILER_SMTP_URL={server.url}\n  MAILER_SMTP_CA_FILE={server.ca_file}\n  Ctrl-C ends it")
+        invocation.say(f"capture server on {server.url}  (STARTTLS required, any login accepted)")
+        invocation.say(f"  MAILER_SMTP_URL={server.url}\n  MAILER_SMTP_CA_FILE={server.ca_file}\n  Ctrl-C ends it")
         over = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, over.set)
         await over.wait()
-        common.say(f"{server.mailbox.accepted} messages taken")
+        invocation.say(f"{server.mailbox.accepted} messages taken")
     return INTERRUPTED

@@ -4,28 +4,28 @@ import json
 import sys
 import traceback
 
-from mailer.cli.common import SCHEMA_VERSION, Common
+from mailer.cli.invocation import SCHEMA_VERSION, Invocation
 from mailer.vocabulary.errors import MailerError
 
 
-def complain(error: MailerError, common: Common) -> int:
+def complain(error: MailerError, invocation: Invocation) -> int:
     """Write an error to stderr, as text or as one JSON document. Returns the exit code."""
-    if common.as_json:
+    if invocation.as_json:
         print(json.dumps({"schema_version": SCHEMA_VERSION, "error": error.to_dict()}), file=sys.stderr)
     else:
         for told in getattr(error, "problems", None) or (error,):
-            print(told_in_full(told, kind="error", color=common.color_live), file=sys.stderr)
+            print(told_in_full(told, kind="error", color=invocation.color_live), file=sys.stderr)
         if getattr(error, "problems", None) and error.safe:
             print(f"  {error.safe}", file=sys.stderr)
-    if common.verbosity >= 2:
+    if invocation.verbosity >= 2:
         traceback.print_exception(error, file=sys.stderr)
     return error.exit_code
 
 
-def warn(warning: MailerError, common: Common) -> None:
+def warn(warning: MailerError, invocation: Invocation) -> None:
     """Write a warning to stderr."""
-    if not common.as_json:
-        common.say(told_in_full(warning, kind="warning", color=common.color_live))
+    if not invocation.as_json:
+        invocation.say(told_in_full(warning, kind="warning", color=invocation.color_live))
 
 
 def told_in_full(error: MailerError, *, kind: str, color: bool) -> str:

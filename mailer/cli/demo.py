@@ -30,7 +30,7 @@ from mailer.vocabulary.settings import CampaignSettings, DeliverySettings, Queue
 from mailer.worker.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from mailer.cli.common import Common
+    from mailer.cli.invocation import Invocation
     from mailer.vocabulary.campaign import CampaignStatus
     from mailer.vocabulary.report import Report
 
@@ -52,32 +52,32 @@ class Stage:
     over: asyncio.Event
 
 
-async def demonstrate(common: "Common", *, messages: int, keep: bool) -> int:
+async def demonstrate(invocation: "Invocation", *, messages: int, keep: bool) -> int:
     """Run the demo. 0 when the outcomes are exactly the planned ones, else 3; 130 after Ctrl-C."""
     from mailer.logs import configure_logs
 
     if messages < FEWEST:
         raise UsageError("E101", f"--messages {messages}: at least {FEWEST}, so that every outcome has an address")
-    configure_logs(common.logs[0], "error" if common.verbosity <= 0 else common.logs[1])
-    setting = read_setting(common)
-    common.say("mailer demo · everything below runs on your computer and nothing leaves it")
-    async with _stage(common, setting) as stage:
+    configure_logs(invocation.logs[0], "error" if invocation.verbosity <= 0 else invocation.logs[1])
+    setting = read_setting(invocation)
+    invocation.say("mailer demo · everything below runs on your computer and nothing leaves it")
+    async with _stage(invocation, setting) as stage:
         campaign_id = await _accept(stage, messages)
-        if stage.over.is_set() or not await _watch(common, stage, campaign_id):
-            common.say("\nStopped; nothing is left running.")
+        if stage.over.is_set() or not await _watch(invocation, stage, campaign_id):
+            invocation.say("\nStopped; nothing is left running.")
             return INTERRUPTED
         await asyncio.sleep(0)
         planned = plan(messages)
-        code = await _tell(common, stage, campaign_id, planned, keep=keep)
+        code = await _tell(invocation, stage, campaign_id, planned, keep=keep)
         if keep:
             await stage.over.wait()
-            common.say("\nStopped; nothing is left running.")
+            invocation.say("\nStopped; nothing is left running.")
             return INTERRUPTED
     return code
 
 
 @asynccontextmanager
-async def _stage(common: "Common", setting: Setting) -> AsyncIterator[Stage]:
+async def _stage(invocation: "Invocation", setting: Setting) -> AsyncIterator[Stage]:
     """Queue, mail server and workers of the demo's own; all of it is gone when the block ends."""
     folder = setting.demo_dir
     async with AsyncExitStack() as stack:
@@ -92,15 +92,15 @@ async def _stage(common: "Common", setting: Setting) -> AsyncIterator[Stage]:
         stack.callback(embedded.stop, folder)
         ledgers = await stack.enter_async_context(open_ledgers(url, prefix="mailer", lease_s=10.0))
         found = embedded.status(folder)
-        common.say(
+        invocation.say(
             f"  ✓ queue    {f'{found.server} {found.version}' if found else ''} (embedded)   private to the demo"
         )
         capture = await stack.enter_async_context(CaptureServer(folder / "capture", port=PORT))
-        common.say(f"  ✓ smtp     capture server            localhost:{capture.port}  STARTTLS required, demo CA")
+        invocation.say(f"  ✓ smtp     capture server            localhost:{capture.port}  STARTTLS required, demo CA")
         supervisor = Supervisor(Orders(queue_url=url, grace_s=10.0, log_level="error"), PROCESSES)
         working = asyncio.create_task(supervisor.run())
         stack.push_async_callback(_end, supervisor, working)
-        common.say(f"  ✓ workers  {PROCESSES} processes × {CONNECTIONS} connections\n")
+        invocation.say(f"  ✓ workers  {PROCESSES} processes × {CONNECTIONS} connections\n")
         yield Stage(ledgers=ledgers, capture=capture, supervisor=supervisor, folder=folder, over=over)
 
 
@@ -134,10 +134,10 @@ async def _accept(stage: Stage, messages: int) -> str:
     return submitted.status.campaign.id
 
 
-async def _watch(common: "Common", stage: Stage, campaign_id: str) -> bool:
+async def _watch(invocation: "Invocation", stage: Stage, campaign_id: str) -> bool:
     """Until nothing is left but retries far off. False after Ctrl-C."""
     rate = Rate()
-    with progress(common, campaign_id.rpartition("-")[0]) as bar:
+    with progress(invocation, campaign_id.rpartition("-")[0]) as bar:
         while not stage.over.is_set():
             status = await stage.ledgers.campaigns.status(campaign_id)
             done = status.totals.accepted - status.totals.open
@@ -153,7 +153,7 @@ def _rests(status: "CampaignStatus") -> bool:
     return status.totals.open == 0 or (status.is_resting and far)
 
 
-async def _tell(common: "Common", stage: Stage, campaign_id: str, planned: Plan, *, keep: bool) -> int:
+async def _tell(invocation: "Invocation", stage: Stage, campaign_id: str, planned: Plan, *, keep: bool) -> int:
     """Print the report, save it, compare it with the plan."""
     ledger = stage.ledgers.reading
     report = await make_report(ledger, campaign_id, now=datetime.now(UTC))
@@ -165,7 +165,7 @@ async def _tell(common: "Common", stage: Stage, campaign_id: str, planned: Plan,
             if record.email in planned.special:
                 special[record.email] = record.state
     deviations = _deviations(report, special, planned, stage.capture.mailbox.accepted)
-    if common.as_json:
+    if invocation.as_json:
         variables = _variables(stage)
         demo = {
             "as_planned": not deviations,
@@ -174,14 +174,16 @@ async def _tell(common: "Common", stage: Stage, campaign_id: str, planned: Plan,
             "files": [str(path) for path in paths],
             "variables": variables,
         }
-        common.document(**{**report_document(report), "schema_version": 1, "demo": demo})
+        invocation.document(**{**report_document(report), "schema_version": 1, "demo": demo})
     else:
         next_try = datetime.fromtimestamp(status.next_due_ms / 1000, UTC) if status.next_due_ms else None
         note = f"report: ./{campaign_id}/report.html  .csv  .json"
-        common.data(report_text(report, width=common.width, color=common.color, next_try=next_try, note=note))
-        _next_steps(common, stage, campaign_id, keep=keep)
+        invocation.data(
+            report_text(report, width=invocation.width, color=invocation.color, next_try=next_try, note=note)
+        )
+        _next_steps(invocation, stage, campaign_id, keep=keep)
     for deviation in deviations:
-        common.say(f"  ✗ {deviation}")
+        invocation.say(f"  ✗ {deviation}")
     return NOT_AS_PLANNED if deviations else 0
 
 
@@ -209,10 +211,10 @@ def _variables(stage: Stage) -> dict[str, str]:
     }
 
 
-def _next_steps(common: "Common", stage: Stage, campaign_id: str, *, keep: bool) -> None:
-    common.say(f"\n  Next:  mailer report {campaign_id} --refused         who was refused, and why")
-    common.say("         mailer capture                              a mail server to try your own campaign with")
-    common.say("         mailer send --help                          send your own")
+def _next_steps(invocation: "Invocation", stage: Stage, campaign_id: str, *, keep: bool) -> None:
+    invocation.say(f"\n  Next:  mailer report {campaign_id} --refused         who was refused, and why")
+    invocation.say("         mailer capture                              a mail server to try your own campaign with")
+    invocation.say("         mailer send --help                          send your own")
     if keep:
         told = "\n".join(f"    export {name}={value}" for name, value in _variables(stage).items())
-        common.say(f"\n  Everything stays up until Ctrl-C. In another terminal:\n{told}")
+        invocation.say(f"\n  Everything stays up until Ctrl-C. In another terminal:\n{told}")

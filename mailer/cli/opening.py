@@ -19,7 +19,7 @@ from mailer.vocabulary.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mailer.cli.common import Common
+    from mailer.cli.invocation import Invocation
     from mailer.config.configuration import Configuration
 
 
@@ -42,11 +42,11 @@ class Setting:
 
 
 def read_setting(
-    common: "Common", campaign: Path | None = None, flags: "Mapping[str, object] | None" = None
+    invocation: "Invocation", campaign: Path | None = None, flags: "Mapping[str, object] | None" = None
 ) -> Setting:
     """Load the configuration of a command. Raises `UsageError` E101 to E112."""
-    environ = with_env_file(common.environ, common.env_file)
-    configuration = load(campaign, flags=flags or {}, environ=common.environ, env_file=common.env_file)
+    environ = with_env_file(invocation.environ, invocation.env_file)
+    configuration = load(campaign, flags=flags or {}, environ=invocation.environ, env_file=invocation.env_file)
     return Setting(configuration=configuration, environ=environ)
 
 

@@ -7,38 +7,38 @@ from mailer.cli.opening import read_setting
 
 if TYPE_CHECKING:
     from mailer.backends.embedded import EmbeddedStatus
-    from mailer.cli.common import Common
+    from mailer.cli.invocation import Invocation
     from mailer.cli.opening import Setting
 
 
-def start(common: "Common") -> int:
+def start(invocation: "Invocation") -> int:
     """Start or join it."""
-    setting = read_setting(common)
+    setting = read_setting(invocation)
     embedded.ensure(setting.data_dir)
-    return _tell(common, setting, embedded.status(setting.data_dir))
+    return _tell(invocation, setting, embedded.status(setting.data_dir))
 
 
-def stop(common: "Common") -> int:
+def stop(invocation: "Invocation") -> int:
     """End it; its data stay."""
-    setting = read_setting(common)
+    setting = read_setting(invocation)
     stopped = embedded.stop(setting.data_dir)
-    if common.as_json:
-        common.document(stopped=stopped, running=False, data_dir=str(setting.data_dir))
+    if invocation.as_json:
+        invocation.document(stopped=stopped, running=False, data_dir=str(setting.data_dir))
     else:
-        common.data("stopped; the data stay" if stopped else "it was not running")
+        invocation.data("stopped; the data stay" if stopped else "it was not running")
     return 0
 
 
-def show(common: "Common") -> int:
+def show(invocation: "Invocation") -> int:
     """Say whether it runs, and where its data lie."""
-    setting = read_setting(common)
-    return _tell(common, setting, embedded.status(setting.data_dir))
+    setting = read_setting(invocation)
+    return _tell(invocation, setting, embedded.status(setting.data_dir))
 
 
-def _tell(common: "Common", setting: "Setting", status: "EmbeddedStatus | None") -> int:
+def _tell(invocation: "Invocation", setting: "Setting", status: "EmbeddedStatus | None") -> int:
     configured = setting.configuration.queue.url is not None
-    if common.as_json:
-        common.document(
+    if invocation.as_json:
+        invocation.document(
             running=status is not None and status.running,
             configured_elsewhere=configured,
             data_dir=str(setting.data_dir),
@@ -51,10 +51,10 @@ def _tell(common: "Common", setting: "Setting", status: "EmbeddedStatus | None")
         )
         return 0
     if status is None or not status.running:
-        common.data(f"not running; data in {setting.data_dir}")
+        invocation.data(f"not running; data in {setting.data_dir}")
     else:
-        common.data(f"{status.server} {status.version} (embedded), pid {status.pid}, {status.url}")
-        common.data(f"data in {setting.data_dir}, {status.data_bytes / 1e6:.1f} MB")
+        invocation.data(f"{status.server} {status.version} (embedded), pid {status.pid}, {status.url}")
+        invocation.data(f"data in {setting.data_dir}, {status.data_bytes / 1e6:.1f} MB")
     if configured:
-        common.say("this environment names another queue server (queue.url), which the commands use instead")
+        invocation.say("this environment names another queue server (queue.url), which the commands use instead")
     return 0

@@ -24,7 +24,7 @@ from mailer.vocabulary.recipient import FINAL_STATES, OPEN_STATES, LeftOut
 
 if TYPE_CHECKING:
     from mailer.backends.redis.ledgers import Ledgers
-    from mailer.cli.common import Common
+    from mailer.cli.invocation import Invocation
     from mailer.reports.listing import Listing, Row
     from mailer.vocabulary.campaign import Campaign, CampaignStatus
     from mailer.vocabulary.report import Report
@@ -59,12 +59,12 @@ class ReportFlags:
         return (not self.states or state in self.states) and (self.domain is None or domain == self.domain.lower())
 
 
-async def show_report(common: "Common", wanted: str | None, flags: ReportFlags) -> int:
+async def show_report(invocation: "Invocation", wanted: str | None, flags: ReportFlags) -> int:
     """Write the report of a campaign, to stdout or into a file."""
     _check(flags)
-    if common.as_json and flags.form == "table":
+    if invocation.as_json and flags.form == "table":
         flags = _as_json(flags)
-    setting = read_setting(common)
+    setting = read_setting(invocation)
     async with open_campaign(setting, wanted) as (ledgers, campaign_id):
         status = await ledgers.reading.status(campaign_id)
         report = await make_report(ledgers.reading, campaign_id, now=datetime.now(UTC))
@@ -72,13 +72,13 @@ async def show_report(common: "Common", wanted: str | None, flags: ReportFlags) 
         shown = redaction.report(report) if redaction is not None else report
         with ExitStack() as stack:
             stream = stack.enter_context(whole(flags.output)) if flags.output is not None else sys.stdout
-            listing = _listing(common, shown, flags, stream, _next_try(status))
+            listing = _listing(invocation, shown, flags, stream, _next_try(status))
             if listing is not None:
                 async for row in _rows(ledgers, status.campaign, flags):
                     listing.add(redaction.row(row) if redaction is not None else row)
                 listing.end()
     if flags.output is not None:
-        common.say(f"written: {flags.output}")
+        invocation.say(f"written: {flags.output}")
     return campaign_exit_code(report) if flags.exit_code else 0
 
 
@@ -90,15 +90,17 @@ def campaign_exit_code(report: "Report") -> int:
     return SOME_NOT_SENT if totals.refused + totals.failed + totals.in_doubt + totals.cancelled else 0
 
 
-async def print_report(common: "Common", ledgers: "Ledgers", campaign_id: str, note: str = "") -> "Report":
+async def print_report(invocation: "Invocation", ledgers: "Ledgers", campaign_id: str, note: str = "") -> "Report":
     """The report at the end of a command: the table, or under `--json` the document."""
     report = await make_report(ledgers.reading, campaign_id, now=datetime.now(UTC))
     status = await ledgers.reading.status(campaign_id)
-    if common.as_json:
-        common.data(report_json(report))
+    if invocation.as_json:
+        invocation.data(report_json(report))
     else:
         next_try = _next_try(status)
-        common.data(report_text(report, width=common.width, color=common.color, next_try=next_try, note=note))
+        invocation.data(
+            report_text(report, width=invocation.width, color=invocation.color, next_try=next_try, note=note)
+        )
     return report
 
 
@@ -122,7 +124,7 @@ def _as_json(flags: ReportFlags) -> ReportFlags:
 
 
 def _listing(
-    common: "Common", report: "Report", flags: ReportFlags, stream: TextIO, next_try: datetime | None
+    invocation: "Invocation", report: "Report", flags: ReportFlags, stream: TextIO, next_try: datetime | None
 ) -> "Listing | None":
     """What takes the rows, or None when the form needs none (it is written then)."""
     match flags.form:
@@ -135,14 +137,14 @@ def _listing(
         case "json":
             stream.write(report_json(report) + "\n")
             return None
-    color = common.color and flags.output is None
+    color = invocation.color and flags.output is None
     if flags.selects:
         return RecipientTable(stream, color=color)
-    parts = [report_text(report, width=common.width, color=color, next_try=next_try)]
+    parts = [report_text(report, width=invocation.width, color=color, next_try=next_try)]
     if report.reasons:
-        parts.append(reason_table(report, width=common.width, color=color))
+        parts.append(reason_table(report, width=invocation.width, color=color))
     if len(report.domains) > 1:
-        parts.append(domain_table(report, problems_first=flags.problems_first, width=common.width, color=color))
+        parts.append(domain_table(report, problems_first=flags.problems_first, width=invocation.width, color=color))
     stream.write("\n\n".join(part.rstrip("\n") for part in parts) + "\n")
     return None
 

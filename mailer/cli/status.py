@@ -12,24 +12,24 @@ from mailer.vocabulary.errors import UsageError
 
 if TYPE_CHECKING:
     from mailer.backends.redis.fleet import Worker
-    from mailer.cli.common import Common
+    from mailer.cli.invocation import Invocation
     from mailer.vocabulary.campaign import CampaignStatus
 
 
-async def show_status(common: "Common", wanted: str | None) -> int:
+async def show_status(invocation: "Invocation", wanted: str | None) -> int:
     """All campaigns, or one; the workers; what deserves attention."""
-    setting = read_setting(common)
+    setting = read_setting(invocation)
     if wanted is not None:
         async with open_campaign(setting, wanted) as (ledgers, campaign_id):
             return _tell(
-                common, [await ledgers.campaigns.status(campaign_id)], await ledgers.fleet.alive(), ledgers.url, []
+                invocation, [await ledgers.campaigns.status(campaign_id)], await ledgers.fleet.alive(), ledgers.url, []
             )
     async with open_queue(setting) as ledgers:
         statuses = [await ledgers.campaigns.status(campaign_id) for campaign_id in await ledgers.campaigns.ids()]
         workers = await ledgers.fleet.alive()
         warnings = [f"{text[:4]} {text[5:]}" for text in await check_server(ledgers.redis, ledgers.keys)]
         warnings += _unworked(statuses, workers)
-        return _tell(common, statuses, workers, ledgers.url, warnings)
+        return _tell(invocation, statuses, workers, ledgers.url, warnings)
 
 
 def _unworked(statuses: "list[CampaignStatus]", workers: "list[Worker]") -> list[str]:
@@ -40,10 +40,10 @@ def _unworked(statuses: "list[CampaignStatus]", workers: "list[Worker]") -> list
 
 
 def _tell(
-    common: "Common", statuses: "list[CampaignStatus]", workers: "list[Worker]", url: str, warnings: list[str]
+    invocation: "Invocation", statuses: "list[CampaignStatus]", workers: "list[Worker]", url: str, warnings: list[str]
 ) -> int:
-    if common.as_json:
-        common.document(
+    if invocation.as_json:
+        invocation.document(
             campaigns=[_document(status) for status in statuses],
             workers=[{"host": worker.host, "pid": worker.pid, "version": worker.version} for worker in workers],
             queue={"url": redact(url)},
@@ -51,13 +51,13 @@ def _tell(
         )
         return 0
     if statuses:
-        common.data(status_table(statuses, width=common.width, color=common.color).rstrip("\n"))
+        invocation.data(status_table(statuses, width=invocation.width, color=invocation.color).rstrip("\n"))
     else:
-        common.data("no campaign yet   mailer demo, or mailer send")
+        invocation.data("no campaign yet   mailer demo, or mailer send")
     told = ", ".join(f"{worker.host} pid {worker.pid}" for worker in workers) or "none"
-    common.data(f"workers: {told}\nqueue: {redact(url)}")
+    invocation.data(f"workers: {told}\nqueue: {redact(url)}")
     for warning in warnings:
-        common.say(f"warning[{warning[:4]}]: {warning[5:]}")
+        invocation.say(f"warning[{warning[:4]}]: {warning[5:]}")
     return 0
 
 
@@ -83,16 +83,16 @@ def _time(ms: int | None) -> str | None:
     return moment(datetime.fromtimestamp(ms / 1000, UTC)) if ms is not None else None
 
 
-async def resume_campaign(common: "Common", wanted: str | None) -> int:
+async def resume_campaign(invocation: "Invocation", wanted: str | None) -> int:
     """Let a paused campaign go on; workers take it up at once."""
-    setting = read_setting(common)
+    setting = read_setting(invocation)
     async with open_campaign(setting, wanted) as (ledgers, campaign_id):
         resumed = await ledgers.campaigns.resume(campaign_id)
         state = (await ledgers.campaigns.status(campaign_id)).state
     if not resumed and state is not CampaignState.RUNNING:
         raise UsageError("E114", f"{campaign_id} is {state}, not paused", safe="Nothing was changed.")
-    if common.as_json:
-        common.document(campaign_id=campaign_id, state=state)
+    if invocation.as_json:
+        invocation.document(campaign_id=campaign_id, state=state)
     else:
-        common.data(f"{campaign_id} goes on")
+        invocation.data(f"{campaign_id} goes on")
     return 0

@@ -10,7 +10,7 @@ from mailer.vocabulary.campaign import CampaignState, CampaignStatus
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-    from mailer.cli.common import Common
+    from mailer.cli.invocation import Invocation
 
 LOOK_S = 0.2
 LINE_EVERY_S = 10.0
@@ -24,22 +24,22 @@ class Progress(Protocol):
 
 
 @contextmanager
-def progress(common: "Common", name: str) -> Iterator[Progress]:
+def progress(invocation: "Invocation", name: str) -> Iterator[Progress]:
     """The way of showing progress that fits the place stderr goes to."""
-    if common.live:
-        yield from _bar(common, name)
+    if invocation.live:
+        yield from _bar(invocation, name)
     else:
-        yield _Lines(common, name)
+        yield _Lines(invocation, name)
 
 
-def _bar(common: "Common", name: str) -> Iterator[Progress]:
+def _bar(invocation: "Invocation", name: str) -> Iterator[Progress]:
     import sys
 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as RichProgress
 
-    console = Console(file=sys.stderr, no_color=not common.color_live, force_terminal=True)
+    console = Console(file=sys.stderr, no_color=not invocation.color_live, force_terminal=True)
     columns = (
         TextColumn("  {task.description}", markup=False),
         BarColumn(bar_width=32),
@@ -61,8 +61,8 @@ class _Bar:
 
 
 class _Lines:
-    def __init__(self, common: "Common", name: str) -> None:
-        self._common = common
+    def __init__(self, invocation: "Invocation", name: str) -> None:
+        self._common = invocation
         self._name = name
         self._said_at = time.monotonic()
 

@@ -13,18 +13,18 @@ from mailer.worker.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from mailer.backends.redis.ledgers import Ledgers
-    from mailer.cli.common import Common
+    from mailer.cli.invocation import Invocation
 
 INTERRUPTED, STILL_QUEUED = 130, 5
 
 
-async def work(common: "Common", *, processes: int, connections: int | None, burst: bool, grace: str) -> int:
+async def work(invocation: "Invocation", *, processes: int, connections: int | None, burst: bool, grace: str) -> int:
     """Run workers until a signal, or in a burst until nothing is queued or due."""
     from mailer.logs import configure_logs
 
-    configure_logs(*common.logs)
+    configure_logs(*invocation.logs)
     flags = {"smtp.max_connections": connections}
-    setting = read_setting(common, flags=flags)
+    setting = read_setting(invocation, flags=flags)
     async with open_queue(setting) as ledgers:
         orders = orders_of(
             setting.configuration,
@@ -32,14 +32,14 @@ async def work(common: "Common", *, processes: int, connections: int | None, bur
             queue_url=ledgers.url,
             grace_s=parse_duration(grace),
             burst=burst,
-            logs=common.logs,
+            logs=invocation.logs,
         )
         supervisor = Supervisor(orders, processes)
         interrupted = _listen(supervisor)
-        common.say(f"{processes} worker process{'es' if processes > 1 else ''}; Ctrl-C drains")
+        invocation.say(f"{processes} worker process{'es' if processes > 1 else ''}; Ctrl-C drains")
         await supervisor.run()
         if burst:
-            return await _tell(common, ledgers, supervisor)
+            return await _tell(invocation, ledgers, supervisor)
         if interrupted:
             return INTERRUPTED
         return 0 if await ledgers.campaigns.is_idle() else STILL_QUEUED
@@ -62,7 +62,7 @@ def _listen(supervisor: Supervisor) -> list[int]:
     return interrupted
 
 
-async def _tell(common: "Common", ledgers: "Ledgers", supervisor: Supervisor) -> int:
+async def _tell(invocation: "Invocation", ledgers: "Ledgers", supervisor: Supervisor) -> int:
     due_ms = None
     for campaign_id in await ledgers.campaigns.live():
         status = await ledgers.campaigns.status(campaign_id)
@@ -71,11 +71,11 @@ async def _tell(common: "Common", ledgers: "Ledgers", supervisor: Supervisor) ->
     counts = {state.value: supervisor.counts[state] for state in _TOLD}
     next_due = datetime.fromtimestamp(due_ms / 1000, UTC).isoformat().replace("+00:00", "Z") if due_ms else None
     worked = sum(counts.values())
-    if common.as_json:
-        common.document(worked=worked, **counts, next_due=next_due)
+    if invocation.as_json:
+        invocation.document(worked=worked, **counts, next_due=next_due)
     else:
         told = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do"
-        common.data(f"{told}; next due {next_due}" if next_due else told)
+        invocation.data(f"{told}; next due {next_due}" if next_due else told)
     return 0
 
 

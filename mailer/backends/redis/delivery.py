@@ -71,9 +71,11 @@ class RedisDelivery:
         token = f"{self._owner}.{self._epoch:x}"
         try:
             return await self._claim(campaign, chunk, token)
-        except (*PASSING, exceptions.ResponseError, ValueError):
-            # It may have been applied: recipients that nobody works on must not stay with a living owner.
-            await self._give_back(campaign.id, chunk, token)
+        except BaseException as error:
+            # It may have been applied: recipients that nobody works on must not stay with a living owner. What cannot
+            # be read counts as a crash, so that in the end it is poison; a server that is away is nobody's fault.
+            passing = isinstance(error, (*PASSING, exceptions.ResponseError, asyncio.CancelledError))
+            await self._give_back(campaign.id, chunk, token, crashed=not passing)
             raise
 
     async def _claim(self, campaign: "Campaign", chunk: int, token: str) -> Claim:
@@ -106,10 +108,10 @@ class RedisDelivery:
             redis_ms=now,
         )
 
-    async def _give_back(self, campaign_id: str, chunk: int, token: str) -> None:
+    async def _give_back(self, campaign_id: str, chunk: int, token: str, *, crashed: bool) -> None:
         async def give_back() -> None:
             key, base = self._keys.campaign(campaign_id), self._keys.base(campaign_id)
-            await TAKE_OVER(self._redis, [key], base, chunk, token)
+            await TAKE_OVER(self._redis, [key], base, chunk, token, int(crashed))
 
         await persistently(give_back)
 
@@ -141,8 +143,9 @@ class RedisDelivery:
                 # It may be applied all the same; the outcome that follows in the same order puts it right.
                 raise PermitUnavailableError("the ledger did not answer") from None
             finally:
+                # Whoever gave up waiting has cancelled the answer, so it tells nothing of the mark itself.
                 for mark in marks:
-                    mark.withdrawn = mark.withdrawn or not mark.answer.done()
+                    mark.withdrawn = True
             return all(answer == WON for answer in answers) and self._lease_holds()
 
         return ask
@@ -240,7 +243,14 @@ class RedisDelivery:
 
     async def pause(self, campaign_id: str, reason: str, by: "PausedBy") -> bool:
         """Stop a running campaign. False when it was not running."""
-        return await self._campaigns.pause(campaign_id, reason, by)
+        paused = False
+
+        async def pause() -> None:
+            nonlocal paused
+            paused = await self._campaigns.pause(campaign_id, reason, by)
+
+        await persistently(pause)
+        return paused
 
 
 async def persistently(call: Callable[[], Awaitable[None]]) -> None:

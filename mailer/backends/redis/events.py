@@ -8,6 +8,7 @@ import msgspec
 from mailer.vocabulary.chunk import Attempt
 from mailer.vocabulary.outcome import Outcome
 from mailer.vocabulary.recipient import State
+from mailer.vocabulary.reply import sanitise
 
 LETTERS = {
     State.QUEUED: "q",
@@ -60,12 +61,14 @@ _decode = msgspec.msgpack.Decoder(Event).decode
 def event_of(index: int, outcome: Outcome, attempt: Attempt) -> Event:
     """The event that an outcome leaves behind."""
     reply = outcome.reply
+    # Whatever our own words quote, they must not be what keeps an outcome from being written.
+    text = outcome.text if outcome.text is None else sanitise(outcome.text)
     return Event(
         index,
         LETTERS[outcome.state],
         attempt.ended_ms,
         outcome.reason,
-        reply.text if reply is not None else outcome.text,
+        reply.text if reply is not None else text,
         outcome.phase,
         outcome.failure,
         reply.code if reply is not None else None,

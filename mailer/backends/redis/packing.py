@@ -14,7 +14,7 @@ class Packed(msgspec.Struct, array_like=True, frozen=True):
     """`f:n` before compression. Each column has one value per recipient unless it says otherwise.
 
     A recipient with exactly one event (nearly all) has it spread over the columns; the events of the others stand in
-    `histories`. What repeats is a place in a table: domains, replies (with the queue id cut out), connections.
+    `histories`, and so does a text with a NUL of its own. What repeats is a place in a table: domains, replies (with the queue id cut out), connections.
     """
 
     accepted_ms: int
@@ -72,7 +72,7 @@ def pack(entries: list[Entry]) -> bytes:
         local, _, host = entry.email.rpartition("@")
         local_parts.append(local)
         domain.append(domains.setdefault(host, len(domains)))
-        if len(entry.events) != 1 or entry.events[0].letter != entry.letter:
+        if len(entry.events) != 1 or entry.events[0].letter != entry.letter or "\0" in (entry.events[0].text or ""):
             histories[entry.index] = entry.events
             reply.append(-1)
             continue

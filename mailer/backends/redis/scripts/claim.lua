@@ -1,5 +1,5 @@
 -- Take what is queued or due in one chunk. Records with two crashes are taken alone, so that only the guilty reaches three.
--- KEYS: c. ARGV: base, chunk, token
+-- Repeated after a lost reply, it answers with what this token has already. KEYS: c. ARGV: base, chunk, token
 local c, base, n, token = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local state = call('HGET', c, 'state')
 if not state then return redis.error_reply('NOCAMPAIGN there is no such campaign in this ledger') end
@@ -8,7 +8,7 @@ if state ~= 'running' then return {state, digits(now)} end
 
 local s = base .. 's:' .. n
 local all = call('HGETALL', s)
-local calm, risky, later = {}, {}, nil
+local calm, risky, mine, later = {}, {}, {}, nil
 for i = 1, #all, 2 do
   local value = all[i + 1]
   local letter = sub(value, 1, 1)
@@ -22,11 +22,18 @@ for i = 1, #all, 2 do
   if letter == 'q' or letter == 'd' then
     local into = tonumber(sub(value, 4, 4)) >= 2 and risky or calm
     into[#into + 1] = {all[i], value}
+  elseif letter == 'c' and sub(value, 5) == token then
+    mine[#mine + 1] = all[i]
+    mine[#mine + 1] = value
   end
+end
+local result, fields, deltas = {state, digits(now)}, {}, {}
+if #mine > 0 then
+  for _, word in ipairs(mine) do result[#result + 1] = word end
+  return result
 end
 local taken = calm
 if #calm == 0 and #risky > 0 then taken = {risky[1]} end
-local result, fields, deltas = {state, digits(now)}, {}, {}
 for _, pair in ipairs(taken) do
   fields[#fields + 1] = pair[1]
   fields[#fields + 1] = 'c' .. sub(pair[2], 2, 4) .. token

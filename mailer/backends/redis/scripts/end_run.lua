@@ -1,8 +1,7 @@
 -- A worker is done with a claim: nobody holds it any more; what is queued gets a new generation, or rests.
 -- KEYS: c. ARGV: base, chunk, token, rest ms. Returns the generation to hand in as a job, or -1.
 local c, base, n = KEYS[1], ARGV[1], ARGV[2]
-call('HDEL', base .. 'h', n .. ':' .. ARGV[3])
-local queued, due = 0, nil
+local queued, due, held = 0, nil, false
 local values = call('HVALS', base .. 's:' .. n)
 for _, value in ipairs(values) do
   local letter = sub(value, 1, 1)
@@ -11,8 +10,12 @@ for _, value in ipairs(values) do
   elseif letter == 'd' then
     local at = tonumber(sub(value, 5))
     if not due or at < due then due = at end
+  elseif (letter == 'c' or letter == 'g') and sub(value, 5) == ARGV[3] then
+    held = true
   end
 end
+-- Whoever has no outcome after all stays with this claim, for the reconciler to find when its owner is gone.
+if not held then call('HDEL', base .. 'h', n .. ':' .. ARGV[3]) end
 local rest = tonumber(ARGV[4])
 if queued > 0 and rest > 0 then
   local at = now_ms() + rest

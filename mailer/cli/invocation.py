@@ -17,7 +17,7 @@ _WITH_VALUE = {"--env-file", "--log-format"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
+class Invocation:
     """The flags of every command. `verbosity` is -1 for `-q`, 1 for `-v`, 2 for `-vv` (which shows tracebacks)."""
 
     as_json: bool = False
@@ -77,7 +77,7 @@ class Common:
         print(json.dumps({"schema_version": SCHEMA_VERSION, **keys}, ensure_ascii=False), flush=True)
 
 
-def split(arguments: Sequence[str]) -> tuple[Common, list[str]]:
+def split(arguments: Sequence[str]) -> tuple[Invocation, list[str]]:
     """Take the flags of every command out of the arguments, wherever they stand. Raises `UsageError` E101."""
     switches: list[str] = []
     values: dict[str, str] = {}
@@ -102,7 +102,7 @@ def split(arguments: Sequence[str]) -> tuple[Common, list[str]]:
     louder = sum({"-v": 1, "--verbose": 1, "-vv": 2}.get(switch, 0) for switch in switches)
     quiet = any(switch in ("-q", "--quiet") for switch in switches)
     return (
-        Common(
+        Invocation(
             as_json="--json" in switches,
             no_color="--no-color" in switches,
             verbosity=-1 if quiet else louder,

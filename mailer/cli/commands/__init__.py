@@ -1,0 +1,1 @@
+"""The arguments of every command; what a command does is imported when it is called."""

@@ -1,0 +1,59 @@
+"""The table of commands: where each of them is entered, and what their arguments have in common."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EVERYWHERE = "With every command: --json, -q, -v, -vv, --no-color, --env-file FILE, --log-format text|json."
+
+app = typer.Typer(
+    name="mailer",
+    help="Example: mailer demo\n\nAsynchronous, queued, exact bulk mail.",
+    epilog=EVERYWHERE,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+queue_app = typer.Typer(
+    help="The embedded queue server: started by whichever command needs it first, ended by `stop`.\n\n"
+    "Example: mailer queue status",
+    epilog=EVERYWHERE,
+    no_args_is_help=True,
+)
+app.add_typer(queue_app, name="queue")
+
+Context = typer.Context
+CampaignId = Annotated[
+    str | None, typer.Argument(metavar="ID", help="A campaign id or its beginning; default the latest.")
+]
+CampaignFile = Annotated[
+    Path | None,
+    typer.Argument(metavar="CAMPAIGN", help="A TOML file, or a folder with mailer.toml; default ./mailer.toml."),
+]
+
+
+def command(
+    example: str, *, on: typer.Typer = app, name: str | None = None
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """A command whose help begins with an example."""
+
+    def register(function: Callable[..., int]) -> Callable[..., int]:
+        told = (function.__doc__ or "").strip()
+        return on.command(name, help=f"Example: {example}\n\n{told}", short_help=told, epilog=EVERYWHERE)(function)
+
+    return register
+
+
+@app.callback(invoke_without_command=True)
+def everywhere(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Asynchronous, queued, exact bulk mail."""
+    if version:
+        from mailer import __version__
+
+        print(f"mailer {__version__}")
+        raise typer.Exit
