@@ -8,7 +8,14 @@ import structlog
 
 
 def configure_logs(form: Literal["text", "json"], level: str) -> None:
-    """Set up structlog and the libraries' own loggers. `level` is a name such as `warning`."""
+    """Set up our log and the libraries' own. `level` is a name such as `warning`."""
+    configure_own_log(form, level)
+    # arq logs a line for each job and aiosmtpd one for each command; both are of interest only to a developer.
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+
+
+def configure_own_log(form: Literal["text", "json"], level: str) -> None:
+    """Set up our log alone, for a process whose other loggers somebody else has set up."""
     number = logging.getLevelNamesMapping()[level.upper()]
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
@@ -27,5 +34,3 @@ def configure_logs(form: Literal["text", "json"], level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    # arq logs a line for each job and aiosmtpd one for each command; both are of interest only to a developer.
-    logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")

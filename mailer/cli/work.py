@@ -5,9 +5,10 @@ import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from mailer.backends.redis.connection import check_server
+from mailer.cli.invocation import duration
 from mailer.cli.opening import open_queue, read_setting
 from mailer.config.orders import orders_of
-from mailer.vocabulary.quantity import parse_duration
 from mailer.vocabulary.recipient import State
 from mailer.worker.supervisor import Supervisor
 
@@ -23,46 +24,47 @@ async def work(invocation: "Invocation", *, processes: int, connections: int | N
     from mailer.logs import configure_logs
 
     configure_logs(*invocation.logs)
+    grace_s = duration("--grace", grace)
     flags = {"smtp.max_connections": connections}
     setting = read_setting(invocation, flags=flags)
     async with open_queue(setting) as ledgers:
+        # Running workers wait for a server that goes away; one that is not there at the start is a wrong address.
+        await check_server(ledgers.redis, ledgers.keys)
         orders = orders_of(
             setting.configuration,
             setting.environ,
             queue_url=ledgers.url,
-            grace_s=parse_duration(grace),
+            grace_s=grace_s,
             burst=burst,
             logs=invocation.logs,
         )
         supervisor = Supervisor(orders, processes)
-        interrupted = _listen(supervisor)
+        signals = _listen(supervisor)
         invocation.say(f"{processes} worker process{'es' if processes > 1 else ''}; Ctrl-C drains")
         await supervisor.run()
-        if burst:
-            return await _tell(invocation, ledgers, supervisor)
-        if interrupted:
+        if burst or invocation.as_json:
+            await _tell(invocation, ledgers, supervisor)
+        if signal.SIGINT in signals or len(signals) > 1:
             return INTERRUPTED
-        return 0 if await ledgers.campaigns.is_idle() else STILL_QUEUED
+        is_done = (burst and not signals) or await ledgers.campaigns.is_idle()
+        return 0 if is_done else STILL_QUEUED
 
 
 def _listen(supervisor: Supervisor) -> list[int]:
-    """Drain on the first signal, end on the second. The list fills with what should end the command as interrupted."""
+    """Drain on the first signal, end on the second. The list fills with the signals that come."""
     loop = asyncio.get_running_loop()
     heard: list[int] = []
-    interrupted: list[int] = []
 
     def stop(number: int) -> None:
         heard.append(number)
-        if number == signal.SIGINT or len(heard) > 1:
-            interrupted.append(number)
         supervisor.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    return interrupted
+    return heard
 
 
-async def _tell(invocation: "Invocation", ledgers: "Ledgers", supervisor: Supervisor) -> int:
+async def _tell(invocation: "Invocation", ledgers: "Ledgers", supervisor: Supervisor) -> None:
     due_ms = None
     for campaign_id in await ledgers.campaigns.live():
         status = await ledgers.campaigns.status(campaign_id)
@@ -76,7 +78,6 @@ async def _tell(invocation: "Invocation", ledgers: "Ledgers", supervisor: Superv
     else:
         told = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do"
         invocation.data(f"{told}; next due {next_due}" if next_due else told)
-    return 0
 
 
 _TOLD = (

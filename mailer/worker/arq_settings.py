@@ -8,7 +8,7 @@ from mailer.backends.redis.keys import Keys
 from mailer.config.loading import load
 from mailer.config.orders import orders_of
 from mailer.config.queue import queue_url
-from mailer.logs import configure_logs
+from mailer.logs import configure_own_log
 from mailer.worker.process import CHUNKS_AT_ONCE, WorkerProcess
 
 _PROCESS = "mailer"
@@ -31,7 +31,7 @@ async def _work(ctx: dict[str, Any], campaign_id: str, chunk: int) -> None:
     await process.work(ctx, campaign_id, chunk)
 
 
-configure_logs("text", "warning")
+configure_own_log("text", "warning")
 _configuration = load(None, environ=os.environ)
 _orders = orders_of(_configuration, os.environ, queue_url=queue_url(_configuration, os.environ))
 
