@@ -1,4 +1,4 @@
-"""Real queue servers for tests: one that many tests share, others that a test may kill; and waiting for what they do."""
+"""Real queue servers for tests: one that many tests share, others that a test may kill. And waiting for them."""
 
 import asyncio
 import inspect

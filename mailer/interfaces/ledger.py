@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from mailer.interfaces.session import Permit
+from mailer.vocabulary.acts import Resolution, Retried, Selection
 from mailer.vocabulary.campaign import Campaign, CampaignStatus, PausedBy
 from mailer.vocabulary.chunk import Attempt, Claim, Claimed, Draft
 from mailer.vocabulary.outcome import Outcome
@@ -103,3 +104,25 @@ class ReportLedger(Protocol):
 
     def left_out(self, campaign: Campaign) -> AsyncIterator[LeftOut]:
         """The rows that never became recipients."""
+
+
+class ControlLedger(Protocol):
+    """What an operator needs. Everything may be said twice; a wrong state of the campaign raises `UsageError` E114."""
+
+    async def pause(self, campaign_id: str, reason: str) -> bool:
+        """Stop a running campaign. False when it was paused; it has the new reason then."""
+
+    async def resume(self, campaign_id: str) -> bool:
+        """Let a paused campaign run, with jobs for all that is open. False when it was running."""
+
+    async def cancel(self, campaign_id: str, reason: str) -> int:
+        """Cancel whoever is queued or deferred, for good; what is in flight finishes. Returns the number cancelled."""
+
+    async def count(self, campaign_id: str, selection: Selection) -> Retried:
+        """What `retry` would do."""
+
+    async def retry(self, campaign_id: str, selection: Selection) -> Retried:
+        """Queue the selected recipients again; a finished campaign is running again."""
+
+    async def resolve(self, campaign_id: str, addresses: Sequence[str], resolution: Resolution) -> int:
+        """Settle recipients in doubt; all of them must be, or nothing is changed. Returns the number that moved."""

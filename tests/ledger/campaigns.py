@@ -46,7 +46,7 @@ def deferred(due_ms: int) -> Outcome:
 def proposal(**changes: Any) -> Campaign:
     """A campaign as a producer proposes it."""
     return Campaign(
-        **{  # type: ignore[arg-type]
+        **{
             "id": "",
             "name": "news",
             "key": f"key-{secrets.token_hex(6)}",
@@ -99,7 +99,7 @@ async def states(ledgers: Ledgers, campaign: Campaign) -> list[str]:
 
 
 async def checked(ledgers: Ledgers, campaign: Campaign) -> CampaignStatus:
-    """The status, after counting what it says again in every chunk: everybody is in one state, and the sums are right."""
+    """The status, after counting it again in every chunk: everybody is in one state, and the sums are right."""
     status = await ledgers.reading.status(campaign.id)
     base = ledgers.keys.base(campaign.id)
     counted: Counter[str] = Counter()
@@ -114,7 +114,9 @@ async def checked(ledgers: Ledgers, campaign: Campaign) -> CampaignStatus:
         counted.update(STATES[letter].value for letter in (packed | open_ones).values())
     totals = status.totals.to_dict()
     assert status.totals.add_up
-    assert {state.value: counted[state.value] for state in State} == {state.value: totals[state.value] for state in State}
+    assert {state.value: counted[state.value] for state in State} == {
+        state.value: totals[state.value] for state in State
+    }
     return status
 
 

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 
 import pytest
+from redis.exceptions import ResponseError
 
 from mailer.backends.redis.ledgers import Ledgers
 from mailer.vocabulary.campaign import CampaignState
@@ -15,8 +16,12 @@ from mailer.vocabulary.recipient import LeftOut, LeftOutAs, State
 from tests.ledger.campaigns import all_keys, checked, drafts, keys_of, proposal, records, running
 from tests.ledger.hands import hand
 
-SUPPRESSED = Outcome(state=State.SUPPRESSED, failure=Class.LOCAL, reason="suppressed", text="on the list", counted=False)
-UNBUILT = Outcome(state=State.FAILED, phase=Phase.BUILD, failure=Class.LOCAL, reason="build", text="row 2", counted=False)
+SUPPRESSED = Outcome(
+    state=State.SUPPRESSED, failure=Class.LOCAL, reason="suppressed", text="on the list", counted=False
+)
+UNBUILT = Outcome(
+    state=State.FAILED, phase=Phase.BUILD, failure=Class.LOCAL, reason="build", text="row 2", counted=False
+)
 
 
 async def test_accepted_recipients_are_all_there_in_the_order_of_their_rows(ledgers: Ledgers) -> None:
@@ -99,7 +104,7 @@ async def test_two_producers_at_once_make_one_set_of_recipients(ledgers: Ledgers
 async def test_a_campaign_that_is_gone_accepts_nothing(ledgers: Ledgers) -> None:
     campaign = await ledgers.intake.open(proposal())
     await ledgers.intake.drop(campaign)
-    with pytest.raises(Exception, match="NOCAMPAIGN"):
+    with pytest.raises(ResponseError, match="NOCAMPAIGN"):
         await ledgers.intake.accept(campaign, drafts([1]))
     assert [key for key in await keys_of(ledgers, campaign) if not key.endswith(":ref")] == []
 
@@ -208,10 +213,68 @@ async def test_a_sealed_campaign_is_not_dropped(ledgers: Ledgers) -> None:
     assert await all_keys(ledgers) == before
 
 
+async def test_a_campaign_is_sealed_or_dropped_and_never_half_of_each(ledgers: Ledgers) -> None:
+    for _ in range(30):
+        campaign = await ledgers.intake.open(proposal())
+        await ledgers.intake.accept(campaign, drafts([1, 2]))
+        sealed, _ = await asyncio.gather(
+            ledgers.intake.seal(campaign, "run", invalid=0, duplicate=0, complete=True),
+            ledgers.intake.drop(campaign),
+            return_exceptions=True,
+        )
+        if sealed is True:
+            assert (await checked(ledgers, campaign)).totals.queued == 2
+            assert await ledgers.campaigns.by_key(campaign.key) == campaign
+        else:
+            assert "NOCAMPAIGN" in str(sealed)
+            assert [key for key in await keys_of(ledgers, campaign) if key.startswith(ledgers.keys.prefix)] == []
+
+
+async def test_what_is_opened_while_it_is_dropped_is_whole_or_gone(ledgers: Ledgers) -> None:
+    for round_ in range(30):
+        first = await ledgers.intake.open(proposal(key=f"k{round_}"))
+        await ledgers.intake.accept(first, drafts([1, 2, 3]))
+        again, *_ = await asyncio.gather(
+            ledgers.intake.open(proposal(key=f"k{round_}")), ledgers.intake.drop(first), ledgers.intake.drop(first)
+        )
+        (present,) = await asyncio.gather(ledgers.intake.accept(again, drafts([1, 2, 3])), return_exceptions=True)
+        if isinstance(present, BaseException):
+            assert "NOCAMPAIGN" in str(present)
+        else:
+            assert not present
+            assert again.id != first.id
+            assert await ledgers.campaigns.by_key(again.key) == again
+            assert again.id in await ledgers.campaigns.ids()
+            assert [record.row for record in await records(ledgers, again)] == [1, 2, 3]
+
+
+async def test_who_was_killed_while_he_dropped_a_draft_leaves_nothing_that_counts_as_accepted(ledgers: Ledgers) -> None:
+    async def dropped_for(turns: int) -> None:
+        dropping = asyncio.create_task(ledgers.intake.drop(await ledgers.intake.open(proposal(key="k"))))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        dropping.cancel()
+        await asyncio.gather(dropping, return_exceptions=True)
+
+    for turns in range(60):
+        first = await ledgers.intake.open(proposal(key="k"))
+        await ledgers.intake.accept(first, drafts([1, 2, 3]))
+        await dropped_for(turns)
+        again = await ledgers.intake.open(proposal(key="k"))
+        assert len(await ledgers.intake.accept(again, drafts([1, 2, 3]))) == (3 if again.id == first.id else 0)
+        assert [record.row for record in await records(ledgers, again)] == [1, 2, 3]
+        assert await ledgers.campaigns.ids() == [again.id]
+        await ledgers.intake.drop(again)
+    # Its record is the last to go, and may be what is left.
+    assert [key for key in await all_keys(ledgers) if not key.endswith((":ref", ":c"))] == []
+
+
 async def test_rows_left_out_are_read_in_the_order_of_the_source(ledgers: Ledgers) -> None:
     campaign = await ledgers.intake.open(proposal())
     rows = [
-        LeftOut(row=row, email=f"r{row}", kind=LeftOutAs.DUPLICATE if row % 2 else LeftOutAs.INVALID, reason="wörds\n\0")
+        LeftOut(
+            row=row, email=f"r{row}", kind=LeftOutAs.DUPLICATE if row % 2 else LeftOutAs.INVALID, reason="wörds\n\0"
+        )
         for row in range(1, 40)
     ]
     await ledgers.intake.leave_out(campaign, "run", rows[:20])
@@ -245,5 +308,8 @@ async def test_a_status_of_nothing_says_so(ledgers: Ledgers) -> None:
 async def test_the_suppression_list_knows_a_mailbox_however_it_is_spelt(ledgers: Ledgers) -> None:
     assert await ledgers.suppression.add("Ann@X.test", "asked for it")
     assert not await ledgers.suppression.add("Ann@x.test", "again")
-    assert await ledgers.intake.suppressed(["Ann@x.test", '"Ann"@x.test', "ann@x.test"]) == {"Ann@x.test", '"Ann"@x.test'}
+    assert await ledgers.intake.suppressed(["Ann@x.test", '"Ann"@x.test', "ann@x.test"]) == {
+        "Ann@x.test",
+        '"Ann"@x.test',
+    }
     assert await ledgers.intake.suppressed([]) == frozenset()

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -26,6 +27,9 @@ from tests.ledger.campaigns import (
     states,
 )
 from tests.ledger.hands import Hand, hand, reconciler
+
+if TYPE_CHECKING:
+    from mailer.vocabulary.chunk import Claim
 
 
 async def test_a_claim_has_everything_that_is_needed_to_send(ledgers: Ledgers) -> None:
@@ -60,11 +64,30 @@ async def test_of_two_who_race_for_a_chunk_each_recipient_goes_to_exactly_one(le
 async def test_a_claim_that_is_repeated_after_a_lost_reply_gets_the_same_recipients(ledgers: Ledgers) -> None:
     campaign = await running(ledgers, drafts([1, 2, 3]))
     key, base = ledgers.keys.campaign(campaign.id), ledgers.keys.base(campaign.id)
-    first = await CLAIM(ledgers.redis, [key], base, 0, "me.1.", "me")
-    again = await CLAIM(ledgers.redis, [key], base, 0, "me.1.", "me")
+    first = await CLAIM(ledgers.redis, [key], base, 0, "me.1")
+    again = await CLAIM(ledgers.redis, [key], base, 0, "me.1")
     assert sorted(again[2::2]) == sorted(first[2::2]) == [b"0", b"1", b"2"]
-    assert (await CLAIM(ledgers.redis, [key], base, 0, "me.2.", "me"))[2:] == []
+    assert (await CLAIM(ledgers.redis, [key], base, 0, "me.2"))[2:] == []
     assert (await checked(ledgers, campaign)).totals.claimed == 3
+
+
+async def test_whoever_is_cancelled_while_he_claims_holds_nothing_and_is_no_crash(ledgers: Ledgers) -> None:
+    campaign = await running(ledgers, drafts([1, 2, 3]))
+    async with hand(ledgers) as worker:
+        await worker.beat()
+        for turns in range(40):
+            claiming = asyncio.create_task(worker.claim(campaign))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            claiming.cancel()
+            (claim,) = await asyncio.gather(claiming, return_exceptions=True)
+            if not isinstance(claim, BaseException):
+                for recipient in claim.recipients:
+                    worker.delivery.record(claim, recipient, RELEASED)
+                await worker.delivery.end_run(claim)
+        assert (await checked(ledgers, campaign)).totals.queued == 3
+        assert await ledgers.redis.hkeys(ledgers.keys.base(campaign.id) + "h") == []
+        assert {one.crashes for one in (await worker.claim(campaign)).recipients} == {0}
 
 
 async def test_the_mark_is_given_once_and_again_to_the_same_attempt(ledgers: Ledgers) -> None:
@@ -126,7 +149,9 @@ async def test_nothing_is_claimed_or_marked_while_the_campaign_is_paused(ledgers
     assert (await checked(ledgers, campaign)).state is CampaignState.FINISHED
 
 
-async def test_a_campaign_whose_last_outcome_came_while_it_was_paused_is_finished_when_resumed(ledgers: Ledgers) -> None:
+async def test_a_campaign_whose_last_outcome_came_while_it_was_paused_is_finished_when_resumed(
+    ledgers: Ledgers,
+) -> None:
     campaign = await running(ledgers, drafts([1]))
     async with hand(ledgers) as worker:
         claim = await worker.claim(campaign)
@@ -282,20 +307,10 @@ async def test_one_call_with_many_operations_answers_each_of_them(ledgers: Ledge
     async with hand(ledgers) as worker:
         claim = await worker.claim(campaign)
     keys = [ledgers.keys.campaign(campaign.id), ledgers.keys.suppressed]
-    marks = [word for index in (0, 1, 7) for word in ("m", 0, index, claim.token, "a@x.test")]
-    outcome = ["o", 0, 0, claim.token, "S", 1, 0, b"", "a@x.test", b""]
+    marks: list[str | int] = [word for index in (0, 1, 7) for word in ("m", 0, index, claim.token, "a@x.test")]
+    outcome: list[str | int | bytes] = ["o", 0, 0, claim.token, "S", 1, 0, b"", "a@x.test", b""]
     base = ledgers.keys.base(campaign.id)
     assert await TRANSITION(ledgers.redis, keys, base, *marks, *outcome) == [1, 1, 0, 1]
-
-
-class Everything:
-    """A campaign in the hands of three workers who do whatever comes to their minds."""
-
-    def __init__(self, ledgers: Ledgers, workers: list[Hand], chance: random.Random) -> None:
-        self.ledgers = ledgers
-        self.workers = workers
-        self.chance = chance
-        self.claims: list[tuple[Hand, object]] = []
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -309,7 +324,7 @@ async def test_whatever_workers_do_everybody_is_in_one_state_and_the_sums_are_ri
     final: dict[int, State] = {}
     async with hand(ledgers) as one, hand(ledgers) as two, hand(ledgers) as three:
         workers = [one, two, three]
-        claims = []
+        claims: list[tuple[Hand, Claim]] = []
         for _ in range(120):
             worker = chance.choice(workers)
             what = chance.random()

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mailer.backends.redis.dropping import drop
 from mailer.backends.redis.keys import Keys
-from mailer.backends.redis.scripts import CONTROL, OPEN
+from mailer.backends.redis.scripts import CONTROL, FORGET, OPEN
 from mailer.backends.redis.server import redis_ms
 from mailer.vocabulary.campaign import Campaign, CampaignState, CampaignStatus, PausedBy
 from mailer.vocabulary.errors import UsageError
@@ -33,12 +34,18 @@ class Campaigns:
             known = await self.redis.hget(self.keys.by_key, proposal.key)
             campaign_id = known.decode() if known is not None else await self._reserve(proposal)
             record = _encode(replace(proposal, id=campaign_id))
-            standing = _decode(await OPEN(self.redis, [self.keys.campaign(campaign_id)], record))
-            if standing.key == proposal.key:
-                break
-            # Two campaigns drew the same id at the same moment; the later one draws again.
-            await self.redis.hdel(self.keys.by_key, proposal.key)
-        await self.redis.zadd(self.keys.campaigns, {campaign_id: standing.created_ms}, nx=True)
+            opened: bytes | None = await OPEN(self.redis, [self.keys.campaign(campaign_id)], record)
+            if opened is not None:
+                standing = _decode(opened)
+                if standing.key != proposal.key:
+                    # Two campaigns drew the same id at the same moment; the later one draws again.
+                    await FORGET(self.redis, [self.keys.by_key], proposal.key, campaign_id)
+                    continue
+                await self.redis.zadd(self.keys.campaigns, {campaign_id: standing.created_ms}, nx=True)
+                if await self.redis.hget(self.keys.by_key, proposal.key) == campaign_id.encode():
+                    break
+            # It is being dropped, or was in this moment: the rest of it goes, and the key gets a new one.
+            await drop(self.redis, self.keys, campaign_id, proposal.key)
         if standing.fingerprint != proposal.fingerprint:
             raise _other_content(standing, proposal)
         return standing
@@ -75,6 +82,7 @@ class Campaigns:
             source_complete=text["source_complete"] == "1",
             paused_reason=text.get("paused_reason"),
             paused_by=PausedBy(text["paused_by"]) if "paused_by" in text else None,
+            cancelled_reason=text.get("cancelled_reason"),
             started_ms=int(text["started"]) if "started" in text else None,
             finished_ms=int(text["finished"]) if "finished" in text else None,
             next_due_ms=int(due[0][1]) if due else None,
@@ -117,6 +125,10 @@ class Campaigns:
     async def pause(self, campaign_id: str, reason: str, by: PausedBy) -> bool:
         """Stop a running campaign. False when it was not running."""
         return await self._move(campaign_id, CampaignState.RUNNING, CampaignState.PAUSED, reason, by)
+
+    async def pause_again(self, campaign_id: str, reason: str, by: PausedBy) -> bool:
+        """Give a paused campaign another reason. False when it was not paused."""
+        return await self._move(campaign_id, CampaignState.PAUSED, CampaignState.PAUSED, reason, by)
 
     async def resume(self, campaign_id: str) -> bool:
         """Let a paused campaign run. False when it was not paused."""

@@ -41,7 +41,7 @@ def explained(shown_url: str) -> Iterator[None]:
         yield
     except exceptions.AuthenticationError as error:
         raise QueueError(
-            "E501",
+            "E509",
             f"the queue server at {shown_url} refused the login",
             hint="check the user and password in MAILER_REDIS_URL",
             cause=str(error),
@@ -51,7 +51,7 @@ def explained(shown_url: str) -> Iterator[None]:
             "E501",
             f"no Redis at {shown_url}",
             why="The server does not answer.",
-            hint="start it, or unset MAILER_REDIS_URL to use the embedded one",
+            hint="docker compose up -d valkey, or unset MAILER_REDIS_URL to use the embedded one",
             safe="Nothing is lost: what was accepted stays in the ledger.",
             cause=str(error) or type(error).__name__,
             retryable=True,
@@ -63,9 +63,16 @@ def explained(shown_url: str) -> Iterator[None]:
 def refused(shown_url: str, error: exceptions.ResponseError) -> MailerError:
     """What a refusal of the server means."""
     words = str(error)
+    if words.startswith("CANCELLED"):
+        return UsageError(
+            "E114",
+            "the campaign was cancelled before its whole list was accepted",
+            hint="give the list another --key to make a new campaign of it",
+            safe="Nobody else gets a message; what was sent before is in its report.",
+        )
     if "NOAUTH" in words or "WRONGPASS" in words or "NOPERM" in words:
         return QueueError(
-            "E501",
+            "E509",
             f"the queue server at {shown_url} refused the login",
             hint="check the user and password in MAILER_REDIS_URL",
             cause=words,
@@ -81,6 +88,16 @@ def refused(shown_url: str, error: exceptions.ResponseError) -> MailerError:
     )
 
 
+def may_evict(policy: str) -> UsageError:
+    """The server throws keys away when its memory is full, and mail with them."""
+    return UsageError(
+        "E502",
+        f"this Redis may evict queued mail (maxmemory-policy {policy})",
+        why="Nothing is claimed or accepted.",
+        hint="valkey-cli config set maxmemory-policy noeviction",
+    )
+
+
 async def check_server(redis: Server, keys: Keys) -> list[str]:
     """Refuse a server that may lose queued mail; return warnings about what a power loss would mean.
 
@@ -93,12 +110,7 @@ async def check_server(redis: Server, keys: Keys) -> list[str]:
         return ["W502 the server does not tell its settings (CONFIG GET is forbidden): see that it never evicts"]
     policy = settings.get("maxmemory-policy", "noeviction")
     if policy != "noeviction":
-        raise UsageError(
-            "E502",
-            f"this Redis may evict queued mail (maxmemory-policy {policy})",
-            why="Nothing is claimed or accepted.",
-            hint="valkey-cli config set maxmemory-policy noeviction",
-        )
+        raise may_evict(policy)
     await redis.set(keys.schema, PROTOCOL, nx=True)
     schema = await redis.get(keys.schema)
     if schema != b"%d" % PROTOCOL:

@@ -8,21 +8,14 @@ import structlog
 from redis import exceptions
 
 from mailer.backends.redis.campaigns import Campaigns
+from mailer.backends.redis.closing import pack_chunk
 from mailer.backends.redis.connection import PASSING
-from mailer.backends.redis.entries import (
-    Entry,
-    read_entries,
-    read_messages,
-    read_roster,
-    write_messages,
-    write_roster,
-)
-from mailer.backends.redis.events import LETTERS, Event, event_of, frame, read_events
+from mailer.backends.redis.entries import Entry, read_entries, read_messages, read_roster
+from mailer.backends.redis.events import LETTERS, Event, event_of, frame
 from mailer.backends.redis.frames import Frames
 from mailer.backends.redis.intake import read_frames
-from mailer.backends.redis.packing import pack, unpack
 from mailer.backends.redis.recorder import LONGEST_PAUSE_S, WON, Recorder
-from mailer.backends.redis.scripts import CLAIM, END_RUN, PACK, TAKE_OVER
+from mailer.backends.redis.scripts import CLAIM, END_RUN, TAKE_OVER
 from mailer.backends.redis.suppression import suppression_note
 from mailer.interfaces.session import Permit, PermitUnavailableError
 from mailer.policy.addressing import key_of
@@ -38,8 +31,6 @@ if TYPE_CHECKING:
 
 MARK_TIMEOUT_S = 20.0
 """How long an open envelope waits for its mark; a relay waits longer for the message (RFC 5321 section 4.5.3.2.5)."""
-
-_KEPT_FRAMES = frozenset("RFI")
 
 log = structlog.get_logger("mailer.ledger")
 
@@ -71,7 +62,7 @@ class RedisDelivery:
         token = f"{self._owner}.{self._epoch:x}"
         try:
             return await self._claim(campaign, chunk, token)
-        except BaseException as error:
+        except (Exception, asyncio.CancelledError) as error:
             # It may have been applied: recipients that nobody works on must not stay with a living owner. What cannot
             # be read counts as a crash, so that in the end it is poison; a server that is away is nobody's fault.
             passing = isinstance(error, (*PASSING, exceptions.ResponseError, asyncio.CancelledError))
@@ -178,7 +169,7 @@ class RedisDelivery:
         self._unanswered.pop(claim.token, None)
 
         async def end() -> None:
-            await self._pack(claim.campaign_id, claim.chunk)
+            await pack_chunk(self._redis, self._keys, claim.campaign_id, claim.chunk)
             await self._end(claim.campaign_id, claim.chunk, claim.token, rest_s)
 
         await persistently(end)
@@ -198,48 +189,6 @@ class RedisDelivery:
         )
         if generation >= 0:
             await self._jobs.enqueue([(campaign_id, chunk, generation)])
-
-    async def _pack(self, campaign_id: str, chunk: int) -> None:
-        base = self._keys.base(campaign_id)
-        packed = False
-        while not packed:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                for part in "aofmk":
-                    pipe.get(f"{base}{part}:{chunk}")
-                pipe.hgetall(f"{base}s:{chunk}")
-                roster_blob, log, final, messages, kept, values = await pipe.execute()
-            if roster_blob is None:
-                return
-            roster = read_roster(roster_blob)
-            entries = read_entries(roster, values, log or b"")
-            done = [entry for entry in entries if entry.is_final]
-            if not done:
-                return
-            everyone = sorted([*(unpack(final) if final else []), *done], key=lambda entry: entry.index)
-            gone = frozenset(entry.index for entry in done)
-            frames = read_messages(messages)
-            keep = read_messages(kept) if kept else {}
-            keep |= {
-                entry.index: frames[entry.index]
-                for entry in done
-                if entry.letter in _KEPT_FRAMES and entry.index in frames
-            }
-            left = b"".join(frame(event) for event in read_events(log or b"") if event.index not in gone)
-            packed = bool(
-                await PACK(
-                    self._redis,
-                    [self._keys.campaign(campaign_id)],
-                    base,
-                    chunk,
-                    len(log or b""),
-                    pack(everyone),
-                    write_messages(keep) if keep else b"",
-                    write_messages({index: frame_ for index, frame_ in frames.items() if index not in gone}),
-                    write_roster(roster.without(gone)),
-                    left,
-                    *sorted(gone),
-                )
-            )
 
     async def pause(self, campaign_id: str, reason: str, by: "PausedBy") -> bool:
         """Stop a running campaign. False when it was not running."""
@@ -279,9 +228,9 @@ def _claimed(entry: Entry, content: bytes) -> Claimed:
         content=content,
         attempts=entry.attempts,
         crashes=entry.crashes,
-        was_deferred=entry.letter == "d",
+        was_deferred=any(event.letter == "d" for event in entry.since_operator),
         accepted_ms=entry.accepted_ms,
-        protocol_errors=sum(event.reason == "protocol" for event in entry.events),
+        protocol_errors=sum(event.reason == "protocol" for event in entry.since_operator),
         last=_outcome(last) if last is not None else None,
     )
 

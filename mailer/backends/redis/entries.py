@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mailer.backends.redis.events import FINAL_LETTERS, Event, read_events
+from mailer.backends.redis.events import FINAL_LETTERS, OPERATOR, Event, read_events
 from mailer.backends.redis.zstd import compress, decompress
 
 
@@ -27,6 +27,12 @@ class Entry:
     def is_final(self) -> bool:
         """True when its state is one that no program leaves."""
         return self.letter in FINAL_LETTERS
+
+    @property
+    def since_operator(self) -> list[Event]:
+        """The events after the operator's last act: what came before it does not count against a new try."""
+        acts = [place for place, event in enumerate(self.events) if event.reason == OPERATOR]
+        return self.events[acts[-1] + 1 :] if acts else self.events
 
     @property
     def decisive(self) -> Event | None:

@@ -23,6 +23,8 @@ LETTERS = {
     State.IN_DOUBT: "I",
 }
 STATES = {letter: state for state, letter in LETTERS.items()}
+OPERATOR = "operator"
+"""The reason of an event that an operator brought about."""
 FINAL_LETTERS = frozenset(letter for letter in STATES if letter.isupper())
 
 

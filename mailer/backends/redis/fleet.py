@@ -2,6 +2,7 @@
 
 import platform
 import secrets
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -46,10 +47,25 @@ class Fleet:
         """True for the one worker that reconciles; another takes over when it is silent for half a lease."""
         return bool(await LEAD(self._redis, [self._keys.leader], owner, max(1000, self._lease_ms // 2)))
 
+    async def bury(self, dead: Sequence[Worker]) -> None:
+        """Forget workers that did not leave in an orderly way, unless they beat again meanwhile."""
+        if not dead:
+            return
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zremrangebyscore(self._keys.workers, "-inf", max(worker.beat_ms for worker in dead))
+            pipe.hdel(self._keys.worker_details, *(worker.owner for worker in dead))
+            await pipe.execute()
+
     async def alive(self) -> list[Worker]:
         """Workers whose last heartbeat is younger than the lease."""
+        known, living = await self.census()
+        return [worker for worker in known if worker.owner in living]
+
+    async def census(self) -> tuple[list[Worker], frozenset[str]]:
+        """Every worker there is a record of, and the owners among them that are alive, as of one moment."""
         now = await redis_ms(self._redis)
-        return [worker for worker in await self.known() if worker.beat_ms >= now - self._lease_ms]
+        known = await self.known()
+        return known, frozenset(worker.owner for worker in known if worker.beat_ms >= now - self._lease_ms)
 
     async def known(self) -> list[Worker]:
         """Every worker that did not leave in an orderly way, dead ones included."""

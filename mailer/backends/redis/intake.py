@@ -1,15 +1,16 @@
 """The producer's side of the ledger: chunks are stored whole or not at all, and a draft runs only when it is sealed."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from mailer.backends.redis.campaigns import Campaigns
+from mailer.backends.redis.dropping import drop
 from mailer.backends.redis.entries import Roster, write_messages, write_roster
 from mailer.backends.redis.events import LETTERS, event_of, frame
 from mailer.backends.redis.frames import Frames
+from mailer.backends.redis.index import hash_of
 from mailer.backends.redis.scripts import ACCEPT, COMPLETE, SEAL
 from mailer.backends.redis.server import redis_ms
 from mailer.backends.redis.zstd import compress, decompress
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 LEFT_OUT_TTL_S = 7 * 86400
 """How long the rows left out by a run that never sealed its campaign are kept."""
 
-_SHARDS = (100, 1_000, 10_000, 100_000)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -93,10 +93,12 @@ class RedisIntake:
         """Keep rows that never become recipients; they are the campaign's own once this run has sealed it."""
         if not rows:
             return
-        key = f"{self._keys.base(campaign.id)}l:{run}"
+        key, runs = f"{self._keys.base(campaign.id)}l:{run}", self._keys.base(campaign.id) + "runs"
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.rpush(key, compress(_encode(rows), level=6))
             pipe.expire(key, LEFT_OUT_TTL_S)
+            pipe.sadd(runs, run)
+            pipe.expire(runs, LEFT_OUT_TTL_S)
             await pipe.execute()
 
     async def seal(self, campaign: "Campaign", run: str, *, invalid: int, duplicate: int, complete: bool) -> bool:
@@ -124,23 +126,7 @@ class RedisIntake:
 
     async def drop(self, campaign: "Campaign") -> None:
         """Remove a draft and everything stored for it; a sealed campaign is left alone."""
-        key, base = self._keys.campaign(campaign.id), self._keys.base(campaign.id)
-        state, chunks, indexed = await self._redis.hmget(key, ["state", "chunks", "indexed"])
-        if state != b"draft":
-            return
-        await self._redis.hdel(self._keys.by_key, campaign.key)
-        await self._redis.zrem(self._keys.campaigns, campaign.id)
-        await self._redis.unlink(key)
-        names = [f"{base}{part}:{n}" for n in range(int(chunks or 0)) for part in "masofk"]
-        room = 0
-        for generation, shards in enumerate(_SHARDS):
-            names += [f"{base}x:{generation}:{shard}" for shard in range(shards)]
-            room += shards * 100
-            if int(indexed or 0) < room:
-                break
-        names += [base + part for part in ("ref", "open", "due", "h", "l")]
-        for start in range(0, len(names), 1000):
-            await self._redis.unlink(*names[start : start + 1000])
+        await drop(self._redis, self._keys, campaign.id, campaign.key)
 
     async def queued_bytes(self, campaign: "Campaign") -> int:
         """Payload bytes of recipients that are not final."""
@@ -152,11 +138,6 @@ class RedisIntake:
             return frozenset()
         found = await self._redis.hmget(self._keys.suppressed, [key_of(address) for address in addresses])
         return frozenset(address for address, value in zip(addresses, found, strict=True) if value is not None)
-
-
-def hash_of(key: str) -> bytes:
-    """Eight bytes that stand for an address, by its key, in the index."""
-    return hashlib.blake2b(key.encode(), digest_size=8).digest()
 
 
 async def read_frames(campaigns: Campaigns, campaign_id: str) -> Frames:

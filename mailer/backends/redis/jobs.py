@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from arq.connections import RedisSettings
-from arq.constants import job_key_prefix
+from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 from arq.worker import func
 from redis.asyncio.connection import parse_url
@@ -25,8 +25,13 @@ JOB_TTL_S = 30 * 86400
 """How long arq keeps a job that nobody takes; the reconciler makes a new one afterwards."""
 JOB_TIMEOUT_S = 1000
 """Above our own deadline for a chunk and the longest reply of a relay, so that arq never cancels a send."""
+UNCLAIMED_S = 30
+"""Seconds after which a job that was taken should have claimed its chunk. arq's lock on it has no owner, and lasts as
+long as a job may."""
 BATCH = 500
 
+_CLAIMED_BY_MS = (JOB_TIMEOUT_S + 10 - UNCLAIMED_S) * 1000
+"""What is left of arq's lock by then: arq adds ten seconds to the time-out."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -65,12 +70,18 @@ class Jobs:
                 await pipe.execute()
 
     async def missing(self, chunks: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
-        """Those of (campaign id, chunk, generation) that have no job, waiting or running."""
+        """Those of (campaign id, chunk, generation) that have no job, or one that a worker took long ago.
+
+        Only chunks that nobody holds: a job that runs for so long without a claim died before it.
+        """
         async with self._redis.pipeline(transaction=False) as pipe:
             for campaign_id, chunk, generation in chunks:
-                pipe.exists(job_key_prefix + self._keys.job(campaign_id, chunk, generation))
-            found = await pipe.execute()
-        return [chunk for chunk, there in zip(chunks, found, strict=True) if not there]
+                job_id = self._keys.job(campaign_id, chunk, generation)
+                pipe.exists(job_key_prefix + job_id)
+                pipe.pttl(in_progress_key_prefix + job_id)
+            answers = await pipe.execute()
+        found = zip(chunks, answers[::2], answers[1::2], strict=True)
+        return [chunk for chunk, there, lock_ms in found if not there or 0 <= lock_ms < _CLAIMED_BY_MS]
 
     async def waiting(self) -> int:
         """Jobs in the queue, those being worked on included."""

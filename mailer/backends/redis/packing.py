@@ -14,7 +14,8 @@ class Packed(msgspec.Struct, array_like=True, frozen=True):
     """`f:n` before compression. Each column has one value per recipient unless it says otherwise.
 
     A recipient with exactly one event (nearly all) has it spread over the columns; the events of the others stand in
-    `histories`, and so does a text with a NUL of its own. What repeats is a place in a table: domains, replies (with the queue id cut out), connections.
+    `histories`, and so does a text with a NUL of its own. What repeats is a place in a table: domains, replies (with
+    the queue id cut out), connections.
     """
 
     accepted_ms: int

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from mailer.backends.redis.closing import retire, sweep_chunks
 from mailer.backends.redis.scripts import TAKE_OVER
 from mailer.backends.redis.server import redis_ms
 
@@ -32,19 +33,20 @@ class RedisReconciler:
 
     async def take_over(self) -> int:
         """Give back what dead workers held. Returns recipients moved."""
-        living = {worker.owner for worker in await self._fleet.alive()}
+        holders = [
+            (campaign_id, *holder.decode().split(":"))
+            for campaign_id in await self._live()
+            for holder in await self._redis.hkeys(self._keys.base(campaign_id) + "h")
+        ]
+        # Asked for after the holders: whoever claims has beaten before, so nobody who is new is taken for dead.
+        known, living = await self._fleet.census()
         moved = 0
-        for campaign_id in await self._live():
-            base = self._keys.base(campaign_id)
-            for holder in await self._redis.hkeys(base + "h"):
-                chunk, _, token = holder.decode().partition(":")
-                if token.partition(".")[0] not in living:
-                    key = self._keys.campaign(campaign_id)
-                    moved += await TAKE_OVER(self._redis, [key], base, chunk, token)
-                    await self._again(campaign_id, [int(chunk)])
-        for worker in await self._fleet.known():
-            if worker.owner not in living:
-                await self._fleet.leave(worker.owner)
+        for campaign_id, chunk, token in holders:
+            if token.partition(".")[0] not in living:
+                key, base = self._keys.campaign(campaign_id), self._keys.base(campaign_id)
+                moved += await TAKE_OVER(self._redis, [key], base, chunk, token, 1)
+                await self._again(campaign_id, [int(chunk)])
+        await self._fleet.bury([worker for worker in known if worker.owner not in living])
         return moved
 
     async def revive(self) -> int:
@@ -59,9 +61,13 @@ class RedisReconciler:
                 made += await self._again(campaign_id, due)
                 made += await self._lost(campaign_id)
             elif state not in (b"paused", b"draft", b"scheduled") and not await self._redis.exists(base + "open"):
-                await self._redis.srem(self._keys.live, campaign_id)
-                self._cursors.pop(campaign_id, None)
-            elif state in (b"finished", b"cancelled"):
+                if await retire(self._redis, self._keys, campaign_id):
+                    self._cursors.pop(campaign_id, None)
+            elif state == b"cancelled":
+                # Whoever cancelled it may have died over it, and what was in flight has come back meanwhile.
+                chunks = await self._redis.zrange(base + "open", 0, SCAN)
+                await sweep_chunks(self._redis, self._keys, campaign_id, [int(chunk) for chunk in chunks])
+            elif state == b"finished":
                 # Final, but some chunk is not packed yet: a run without claims does that.
                 made += await self._lost(campaign_id)
         return made
@@ -71,13 +77,13 @@ class RedisReconciler:
         async with self._redis.pipeline(transaction=True) as pipe:
             for chunk in chunks:
                 pipe.zrem(base + "due", chunk)
-                pipe.zincrby(base + "open", 1, chunk)
+                # One that was packed meanwhile is not opened again: nobody would ever close it.
+                pipe.zadd(base + "open", {str(chunk): 1}, xx=True, incr=True)
             answers = await pipe.execute()
-        generations = [int(generation) for generation in answers[1::2]]
-        await self._jobs.enqueue(
-            [(campaign_id, chunk, generation) for chunk, generation in zip(chunks, generations, strict=True)]
-        )
-        return len(chunks)
+        found = zip(chunks, answers[1::2], strict=True)
+        again = [(campaign_id, chunk, int(generation)) for chunk, generation in found if generation is not None]
+        await self._jobs.enqueue(again)
+        return len(again)
 
     async def _lost(self, campaign_id: str) -> int:
         """Open chunks without a job, a holder or a time when they are due; a part of them each turn."""
@@ -98,8 +104,9 @@ class RedisReconciler:
         now = await redis_ms(self._redis)
         times = []
         for campaign_id in await self._live():
-            first = await self._redis.zrange(self._keys.base(campaign_id) + "due", 0, 0, withscores=True)
-            times += [score for _, score in first]
+            if await self._redis.hget(self._keys.campaign(campaign_id), "state") == b"running":
+                first = await self._redis.zrange(self._keys.base(campaign_id) + "due", 0, 0, withscores=True)
+                times += [score for _, score in first]
         return max(0.0, (min(times) - now) / 1000) if times else None
 
     async def _live(self) -> list[str]:

@@ -9,6 +9,7 @@ import structlog
 from redis import exceptions
 
 from mailer.backends.redis.connection import PASSING
+from mailer.backends.redis.events import STATES, read_events
 from mailer.backends.redis.scripts import TRANSITION
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 BATCH = 500
 LONGEST_PAUSE_S = 1.0
+GRACE_S = 5.0
+"""How long the end of a recorder waits for a server that is away."""
 
 WON, LATE, NOT_RUNNING, SUPPRESSED, LOST = 1, 2, -1, -2, 0
 """Answers of `transition.lua`."""
@@ -40,9 +43,10 @@ class Recorder:
     One task does all the writing, so a script call is never cancelled half-way. Use it as an async context manager.
     """
 
-    def __init__(self, redis: "Server", keys: "Keys") -> None:
+    def __init__(self, redis: "Server", keys: "Keys", *, grace_s: float = GRACE_S) -> None:
         self._redis = redis
         self._keys = keys
+        self._grace_s = grace_s
         self._pending: deque[Operation] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -56,8 +60,13 @@ class Recorder:
     async def __aexit__(self, *_: object) -> None:
         self._closing = True
         self._wake.set()
-        if self._task is not None:
-            await self._task
+        if self._task is None:
+            return
+        await asyncio.wait([self._task], timeout=self._grace_s)
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._give_up()
 
     def submit(self, campaign_id: str, *arguments: str | bytes | int) -> Operation:
         """Queue one operation in the form `transition.lua` reads; returns at once."""
@@ -75,8 +84,13 @@ class Recorder:
                 continue
             if not (batch := self._next_batch()):
                 continue
-            if (answers := await self._send(batch)) is None:
-                self._pending.extendleft(reversed(batch))
+            answers = None
+            try:
+                answers = await self._send(batch)
+            finally:
+                if answers is None:
+                    self._pending.extendleft(reversed(batch))
+            if answers is None:
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE_S, pause * 2)
                 continue
@@ -115,6 +129,23 @@ class Recorder:
             log.info("recording again", waiting=len(self._pending))
             self.is_recording = True
         return answers
+
+    def _give_up(self) -> None:
+        """What nobody could write is at least told, so that it can be settled by hand."""
+        for operation in self._pending:
+            kind, chunk, index, _, letter, *rest = operation.arguments
+            if kind == "o" and letter != "q":
+                told = [event.code for word in rest if isinstance(word, bytes) for event in read_events(word)]
+                log.error(
+                    "not recorded",
+                    campaign=operation.campaign_id,
+                    chunk=chunk,
+                    index=index,
+                    state=STATES[str(letter)].value,
+                    code=told[0] if told else None,
+                )
+            operation.answer.cancel()
+        self._pending.clear()
 
     def _away(self, error: Exception) -> None:
         if self.is_recording:

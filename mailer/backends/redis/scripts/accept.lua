@@ -3,7 +3,7 @@
 local c, base = KEYS[1], ARGV[1]
 local hashes, letters = ARGV[2], ARGV[3]
 local state = call('HGET', c, 'state')
-if not state then return redis.error_reply('NOCAMPAIGN there is no such campaign in this ledger') end
+if not state or state == 'dropped' then return redis.error_reply('NOCAMPAIGN there is no such campaign in this ledger') end
 if state == 'cancelled' then return redis.error_reply('CANCELLED this campaign was cancelled') end
 
 -- Index of addresses: generation g has 100 x 10^g shards of about 100 addresses, small enough for the compact encoding.
@@ -35,6 +35,8 @@ for i = 0, count - 1 do
   end
 end
 if #present > 0 then return present end
+-- Nobody would send them any more.
+if state == 'finished' then return redis.error_reply('FINISHED this campaign is finished and takes nothing more') end
 
 local n = call('HINCRBY', c, 'chunks', 1) - 1
 local fields, deltas, queued = {}, {}, 0

@@ -1,8 +1,9 @@
--- Replace what is final in a chunk by its packed form, unless an outcome was written since it was read.
--- KEYS: c. ARGV: base, chunk, length of o:n as read, final, kept frames, messages, addresses, outcomes, packed indices...
+-- Replace what is final in a chunk by its packed form, unless an outcome was written, or a recipient taken back by the
+-- operator, since it was read. KEYS: c. ARGV: base, chunk, length of o:n and sha1 of f:n as read (joined by :), final,
+-- kept frames, messages, addresses, outcomes, packed indices...
 local c, base, n = KEYS[1], ARGV[1], ARGV[2]
 local s, o, m = base .. 's:' .. n, base .. 'o:' .. n, base .. 'm:' .. n
-if call('STRLEN', o) ~= tonumber(ARGV[3]) then return 0 end
+if call('STRLEN', o) .. ':' .. digest(base .. 'f:' .. n) ~= ARGV[3] then return 0 end
 local before = call('STRLEN', m)
 call('SET', base .. 'f:' .. n, ARGV[4])
 if ARGV[5] ~= '' then call('SET', base .. 'k:' .. n, ARGV[5]) end

@@ -23,12 +23,31 @@ local function book(c, deltas)
   end
 end
 
--- Finished: the source was read to the end and nobody is queued, claimed, sending or deferred.
+-- Finished: the source was read to the end and nobody is queued, claimed, sending or deferred. What was cancelled stays
+-- that, and is over when the last in flight is.
 local function settle(c, now)
   local v = call('HMGET', c, 'state', 'source_complete', 'queued', 'claimed', 'sending', 'deferred')
-  if v[1] ~= 'running' or v[2] ~= '1' then return end
+  if v[1] ~= 'cancelled' and (v[1] ~= 'running' or v[2] ~= '1') then return end
   for i = 3, 6 do
     if (tonumber(v[i]) or 0) ~= 0 then return end
   end
-  call('HSET', c, 'state', 'finished', 'finished', digits(now))
+  if v[1] == 'cancelled' then
+    call('HSETNX', c, 'finished', digits(now))
+  else
+    call('HSET', c, 'state', 'finished', 'finished', digits(now))
+  end
+end
+
+-- The event of a recipient that the operator's `cancel` reaches: no phase (cjson.null is packed as nil), class local.
+local function cancelled(index, now, reason)
+  local text = 'operator: cancel'
+  if reason and reason ~= '' then text = text .. ': ' .. reason end
+  local event = cmsgpack.pack({tonumber(index), 'X', now, 'operator', text, cjson.null, 'local'})
+  return struct.pack('>H', #event) .. event
+end
+
+-- A short name of what a string key holds; empty when there is none.
+local function digest(key)
+  local value = call('GET', key)
+  return value and redis.sha1hex(value) or ''
 end

@@ -3,6 +3,7 @@
 local c, base, n, token, crashed = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 local s, o = base .. 's:' .. n, base .. 'o:' .. n
 local now, deltas, count = now_ms(), {}, 0
+local about = call('HMGET', c, 'state', 'cancelled_reason')
 local all = call('HGETALL', s)
 for i = 1, #all, 2 do
   local index, value = all[i], all[i + 1]
@@ -18,6 +19,10 @@ for i = 1, #all, 2 do
     if crashed or into ~= 'q' then
       local event = cmsgpack.pack({tonumber(index), into, now, reason, text, phase, failure})
       call('APPEND', o, struct.pack('>H', #event) .. event)
+    end
+    if into == 'q' and about[1] == 'cancelled' then
+      into = 'X'
+      call('APPEND', o, cancelled(index, now, about[2]))
     end
     call('HSET', s, index, into .. sub(value, 2, 3) .. crashes .. (into == 'q' and '' or tail))
     moved(deltas, letter, into)

@@ -35,7 +35,11 @@ while i <= last do
     if held == token and (letter == 'c' or letter == 'g') then
       local attempts = math.min(255, tonumber(sub(value, 2, 3), 16) + tonumber(ARGV[i + 5]))
       local tail = token
-      if into == 'q' then
+      if state == 'cancelled' and (into == 'q' or into == 'd') then
+        -- It comes back from a worker after the operator's `cancel`: it waits for nothing any more.
+        event = event .. cancelled(index, now, call('HGET', c, 'cancelled_reason'))
+        into = 'X'
+      elseif into == 'q' then
         tail = ''
       elseif into == 'd' then
         tail = ARGV[i + 6]
@@ -46,7 +50,7 @@ while i <= last do
       if ARGV[i + 9] ~= '' then call('HSETNX', suppressed, ARGV[i + 8], ARGV[i + 9]) end
       moved(deltas, letter, into)
       changed, answer = true, 1
-    elseif held == token and letter == into then
+    elseif held == token and (letter == into or letter == 'X') then
       answer = 1
     elseif held == token and letter == 'I' then
       -- The lease was over before the owner came back: his reply is kept beside the record and changes no state.

@@ -1,0 +1,7 @@
+-- From now on a draft takes nothing more and is never sealed. KEYS: c. Returns 0 when there is no such draft.
+-- Its record goes at the very end, so that whoever is killed while he removes the rest can be gone on from.
+local c = KEYS[1]
+local state = call('HGET', c, 'state')
+if state ~= 'draft' and state ~= 'dropped' then return 0 end
+call('HSET', c, 'state', 'dropped')
+return 1
