@@ -1,25 +1,22 @@
-"""Delivery: one chunk of a campaign, claimed, sent over borrowed sessions, and recorded recipient by recipient."""
+"""Delivery: one chunk of a campaign, claimed, sent over borrowed sessions, recorded recipient by recipient."""
 
 import asyncio
 import random
-import time
-from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
 
-from mailer.interfaces.session import Session, SessionPool
-from mailer.policy.breaker import ContentBreaker, RouteBreaker
+from mailer.flow.run import Route, RouteOf, Run
+from mailer.interfaces.session import Session
+from mailer.policy.breaker import ContentBreaker
 from mailer.policy.judging import Judgement, judge
 from mailer.policy.retry import is_expired
 from mailer.vocabulary.campaign import PausedBy
-from mailer.vocabulary.chunk import Attempt, Claim, Claimed
+from mailer.vocabulary.chunk import Attempt, Claimed
 from mailer.vocabulary.envelope import Envelope
 from mailer.vocabulary.errors import MailerError, RelayError
 from mailer.vocabulary.outcome import Class, Outcome
-from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.recipient import State
 from mailer.vocabulary.transmission import Answer, Answered, Interrupted, Transmission
 from mailer.vocabulary.verdict import Connection, Reason
@@ -28,67 +25,10 @@ if TYPE_CHECKING:
     from mailer.interfaces.ledger import DeliveryLedger
     from mailer.vocabulary.campaign import Campaign
 
-CHUNK_DEADLINE_S = 300.0
-"""A chunk begins no message after so many seconds and gives the rest back."""
 WITHOUT_SECRET_S = 30.0
 """How long a campaign rests whose route this worker cannot use (no password)."""
 
 log = structlog.get_logger("mailer.delivery")
-
-
-@dataclass(slots=True)
-class Route:
-    """A pool of sessions, and whether the relay behind it is to be left alone for a while."""
-
-    pool: SessionPool
-    connections: int
-    breaker: RouteBreaker = field(default_factory=RouteBreaker)
-
-    def failed(self) -> float:
-        """Count trouble of the session or route. Returns the seconds it is to be left alone, 0 for none."""
-        now = time.monotonic()
-        self.breaker = self.breaker.failed(now, jitter=random.uniform(-1, 1))  # noqa: S311 (jitter)
-        return self.breaker.wait(now)
-
-    def rest(self, seconds: float) -> None:
-        """Leave it alone because the server asks for it."""
-        self.breaker = self.breaker.resting(time.monotonic(), seconds)
-
-
-RouteOf = Callable[["Campaign"], Route]
-"""The route of a campaign. Raises `MailerError` when this worker cannot use it."""
-
-
-@dataclass(slots=True, eq=False)
-class Run:
-    """One run over the recipients of one claim: what is left to send, and why it stopped if it did."""
-
-    campaign: "Campaign"
-    claim: Claim
-    route: Route
-    undecided: dict[int, Claimed]
-    """Everybody of the claim about whom nothing has been recorded yet, by index: given back when the run ends."""
-    waiting: deque[Claimed] = field(default_factory=deque)
-    begun_at: float = field(default_factory=time.monotonic)
-    cut_before: set[int] = field(default_factory=set)
-    """Indices that a connection was lost with before their body; the second time it is their own fault."""
-    rest_s: float = 0.0
-    stopped: bool = False
-
-    def next(self) -> Claimed | None:
-        """The next recipient to send to, or None when there is none or the run is over."""
-        if self.stopped or not self.waiting or time.monotonic() - self.begun_at > CHUNK_DEADLINE_S:
-            return None
-        return self.waiting.popleft()
-
-    def now_ms(self) -> int:
-        """The queue server's time, Unix milliseconds: due times never come from this machine's wall clock."""
-        return self.claim.redis_ms + round(1000 * (time.monotonic() - self.begun_at))
-
-    def stop(self, *, rest_s: float = 0.0) -> None:
-        """Begin nothing more; what is left is given back and rests for so long."""
-        self.stopped = True
-        self.rest_s = max(self.rest_s, rest_s)
 
 
 class Delivery:
@@ -120,14 +60,18 @@ class Delivery:
             log.error("campaign rests", campaign=campaign_id, code=error.code, reason=error.message)
             await self._ledger.postpone(campaign, chunk, WITHOUT_SECRET_S)
             return
-        now = time.monotonic()
-        if (wait_s := route.breaker.wait(now)) > 0:
+        if (wait_s := route.wait()) > 0:
             await self._ledger.postpone(campaign, chunk, wait_s)
             return
-        route.breaker = route.breaker.trying(now)
+        with route.attempt():
+            await self._run(campaign, chunk, route)
+
+    async def _run(self, campaign: "Campaign", chunk: int, route: Route) -> None:
         claim = await self._ledger.claim(campaign, chunk)
         run = Run(campaign, claim, route, {recipient.index: recipient for recipient in claim.recipients})
         self._runs.add(run)
+        if self._draining:
+            run.stop()
         try:
             self._look_before(run)
             await self._send(run)
@@ -160,7 +104,8 @@ class Delivery:
         while (recipient := run.next()) is not None:
             try:
                 async with run.route.pool.session() as session:
-                    while recipient is not None:
+                    # The wait for it may have been long.
+                    while recipient is not None and not run.is_over:
                         await self._transmit(run, session, recipient)
                         recipient = run.next() if session.is_reusable else None
             except RelayError as error:
@@ -179,40 +124,44 @@ class Delivery:
 
     async def _transmit(self, run: Run, session: Session, recipient: Claimed) -> None:
         campaign = run.campaign
-        if session.size_limit is not None and len(recipient.content) > session.size_limit:
-            self._record(run, recipient, _too_big(session.size_limit))
-            return
         envelope = Envelope(campaign.reverse_path, (recipient.email,))
         permit = self._ledger.permit(run.claim, (recipient,))
         begun_ms = run.now_ms()
         try:
             transmission = await session.transmit(envelope, recipient.content, permit)
+            answer = transmission.answers[recipient.email]
         except asyncio.CancelledError:
+            # Stopped by us: that is no second cut.
+            run.cut_before.discard(recipient.index)
             judgement = self._judge(run, recipient, _stopped(session, "the worker was stopped"))
             self._conclude(run, recipient, judgement, begun_ms, None)
             raise
         except Exception as error:
             # A bug of ours: nobody may guess that the message was not sent.
             log.exception("transmission failed", campaign=campaign.id, chunk=run.claim.chunk)
-            await session.close()
             run.cut_before.add(recipient.index)
             judgement = self._judge(run, recipient, _stopped(session, f"internal error: {type(error).__name__}"))
-            await self._heed(run, self._conclude(run, recipient, judgement, begun_ms, None))
-            return
-        answer = transmission.answers[recipient.email]
-        judgement = self._judge(run, recipient, answer)
-        if judgement.verdict.connection is Connection.CLOSE:
+            self._conclude(run, recipient, judgement, begun_ms, None)
             await session.close()
-        if judgement.is_undecided and recipient.index not in run.cut_before:
+            await self._heed(run, judgement)
+            return
+        judgement = self._judge(run, recipient, answer)
+        once_more = judgement.is_undecided and recipient.index not in run.cut_before
+        # On record before anything is awaited: nobody who is stopped now may forget what the server said.
+        if once_more:
             # Lost before the body: at once again on a new connection, uncounted. The second time it is on record.
             run.cut_before.add(recipient.index)
             run.waiting.appendleft(recipient)
-            if (wait_s := run.route.failed()) > 0:
-                run.stop(rest_s=wait_s)
-            return
+        else:
+            self._conclude(run, recipient, judgement, begun_ms, transmission)
+        if judgement.verdict.connection is Connection.CLOSE:
+            await session.close()
         if isinstance(answer, Answered) and not judgement.verdict.blames_route:
             run.route.breaker = run.route.breaker.succeeded()
-        await self._heed(run, self._conclude(run, recipient, judgement, begun_ms, transmission))
+        if not once_more:
+            await self._heed(run, judgement)
+        elif (wait_s := run.route.failed()) > 0:
+            run.stop(rest_s=wait_s)
 
     def _judge(self, run: Run, recipient: Claimed, answer: Answer) -> Judgement:
         return judge(
@@ -229,7 +178,7 @@ class Delivery:
 
     def _conclude(
         self, run: Run, recipient: Claimed, judgement: Judgement, begun_ms: int, transmission: Transmission | None
-    ) -> Judgement:
+    ) -> None:
         """Put the end of one attempt on record."""
         attempt = Attempt(
             begun_ms=begun_ms,
@@ -241,7 +190,6 @@ class Delivery:
         )
         self._record(run, recipient, judgement.outcome, attempt)
         _log_attempt(run, recipient, judgement.outcome, attempt)
-        return judgement
 
     async def _heed(self, run: Run, judgement: Judgement) -> None:
         """What an end means for others: the route rests, the campaign pauses, the content breaker opens."""
@@ -291,17 +239,6 @@ def _expired(last: Outcome | None) -> Outcome:
         reason=Reason.EXPIRED,
         reply=last.reply if last else None,
         text=last.text if last else None,
-        counted=False,
-    )
-
-
-def _too_big(limit: int) -> Outcome:
-    return Outcome(
-        state=State.FAILED,
-        phase=Phase.MAIL,
-        failure=Class.LOCAL,
-        reason=Reason.TOO_BIG,
-        text=f"larger than the server's limit of {limit} bytes",
         counted=False,
     )
 

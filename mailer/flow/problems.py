@@ -58,7 +58,7 @@ class Problems:
             error.code,
             f"{self.source} row {problem.row} ({shorten(problem.email)}): {error.message}",
             where=error.where,
-            why=" ".join(part for part in (error.why, also) if part) or None,
+            why="\n".join(part for part in (error.why, also) if part) or None,
             hint=error.hint,
         )
 

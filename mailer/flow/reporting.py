@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from mailer.policy.reasons import hint_for, normalise
 from mailer.policy.smtp_url import parse_smtp_url
-from mailer.vocabulary.campaign import CampaignState
 from mailer.vocabulary.recipient import State
 from mailer.vocabulary.report import CampaignHead, DomainCount, Percentiles, ReasonCount, Report
 from mailer.vocabulary.totals import Totals
@@ -120,7 +119,7 @@ def head_of(status: "CampaignStatus", tally: Tally, *, now: datetime) -> Campaig
     """The head of the report."""
     campaign = status.campaign
     started, finished = _time(status.started_ms), _time(status.finished_ms)
-    end = finished if status.state is CampaignState.FINISHED else now
+    end = finished or now
     elapsed = round((end - started).total_seconds(), 3) if started is not None and end is not None else None
     sent = tally.states[State.SENT]
     return CampaignHead(
@@ -143,6 +142,7 @@ def head_of(status: "CampaignStatus", tally: Tally, *, now: datetime) -> Campaig
         mean_rate=round(sent / elapsed, 1) if elapsed and sent else None,
         peak_rate=tally.peak_rate,
         version=campaign.version,
+        cancelled_reason=status.cancelled_reason,
     )
 
 

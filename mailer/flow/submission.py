@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mailer.flow.intake import Addressed, Intake, addresses_of
 from mailer.flow.problems import Examples, Problems
 from mailer.vocabulary.campaign import Campaign, CampaignState, CampaignStatus
-from mailer.vocabulary.errors import SourceError
+from mailer.vocabulary.errors import MailerError, SourceError
 from mailer.vocabulary.recipient import LeftOut, LeftOutAs
 
 if TYPE_CHECKING:
@@ -70,14 +70,15 @@ class Submission:
         """
         campaign = await self.ledger.open(self.prepared.proposal)
         status = await self.ledger.status(campaign.id)
-        if status.source_complete and self.prepared.is_resumable:
+        if status.source_complete:
             self._counts.already = status.totals.accepted
             return Submitted(status=status, counts=self._counts, examples=self._examples)
         run = secrets.token_hex(4)
         try:
             stopped_at = await self._draft(campaign, run)
-        except BaseException as error:
-            if isinstance(error, Exception) and status.state is CampaignState.DRAFT:
+        except MailerError:
+            # What is wrong with the content. Whoever is killed, or loses the ledger, goes on with this draft later.
+            if status.state is CampaignState.DRAFT:
                 await self.ledger.drop(campaign)
             raise
         if status.state is CampaignState.DRAFT and self.confirm is not None and not self.confirm(self._counts):

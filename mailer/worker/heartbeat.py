@@ -58,7 +58,8 @@ class Heartbeat:
         return lease_clock() - self._beaten_at < self._lease_s
 
     def _run(self) -> None:
-        while not self._over.wait(BEAT_S):
+        # A short lease bears no fewer beats than a long one.
+        while not self._over.wait(min(BEAT_S, self._lease_s / 4)):
             if lease_clock() - self._turned_at < STALLED_S:
                 try:
                     self._beat()

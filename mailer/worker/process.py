@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 CHUNKS_AT_ONCE = 6
 TICK_S = 0.1
 PATIENCE = 10
+LAST_WORDS_S = 5.0
+"""How long a process that must end waits for a queue server that is away."""
 
 log = structlog.get_logger("mailer.worker")
 
@@ -62,9 +64,9 @@ class WorkerProcess:
                 log.warning(warning)
             worker = Worker(owner=self.owner, host=host_name(), pid=os.getpid(), version=__version__)
             heartbeat = Heartbeat(self.orders.queue_url, self.keys, worker, self.orders.lease_s)
-            await stack.enter_async_context(heartbeat)
             stack.push_async_callback(self._leave)
-            recorder = await stack.enter_async_context(Recorder(self.redis, self.keys))
+            await stack.enter_async_context(heartbeat)
+            recorder = await stack.enter_async_context(Recorder(self.redis, self.keys, grace_s=LAST_WORDS_S))
             stack.push_async_callback(self._routes.close)
             ledger = RedisDelivery(self.campaigns, recorder, self._jobs, self.owner, lambda: heartbeat.holds)
             self._delivery = Delivery(ledger, self._routes.of, f"{worker.host}:{worker.pid}")
@@ -75,8 +77,9 @@ class WorkerProcess:
         await self._stack.aclose()
 
     async def _leave(self) -> None:
-        with suppress(RedisError):
-            await self._fleet.leave(self.owner)
+        with suppress(RedisError, OSError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self._fleet.leave(self.owner)
 
     @property
     def counts(self) -> Counter[str]:
@@ -134,10 +137,19 @@ class WorkerProcess:
             now.cancel()
             for task in running:
                 task.cancel()
-            await chunks
+            await asyncio.wait({chunks}, timeout=LAST_WORDS_S)
+            # Redis is away: whoever cannot end his chunk leaves it to the reconciler. Ours too, for arq's task hands on
+            # only the first time it is cancelled.
+            for task in [*running, *self._ours()]:
+                task.cancel()
+            await asyncio.wait({chunks}, timeout=LAST_WORDS_S / 5)
+            chunks.cancel()
 
     def _running(self) -> list["asyncio.Task[Any]"]:
         return [task for task in self._reader.tasks.values() if not task.done()] if self._reader is not None else []
+
+    def _ours(self) -> list["asyncio.Task[Any]"]:
+        return list(self._reader.job_tasks.values()) if self._reader is not None else []
 
     async def work(self, ctx: dict[str, Any], campaign_id: str, chunk: int) -> None:
         """arq's one function. What goes wrong here leaves a chunk without a job, and the reconciler makes a new one."""
@@ -162,34 +174,42 @@ class WorkerProcess:
             self._reader = QueueReader(**settings, handle_signals=False)
             self._reader.allow_pick_jobs = not self._over.is_set()
             try:
-                await self._reader.async_run()
-            except (RedisError, OSError) as error:
-                log.warning("the queue server is away", cause=str(error) or type(error).__name__)
+                await self._read_once(self._reader)
             finally:
                 if self._reader._pool is not None:
                     await self._reader._pool.aclose(close_connection_pool=True)
-            running = self._running()
-            if running:
-                # They go on by themselves; a new reader must not start while they hold their chunks.
-                await asyncio.wait(running)
             await asyncio.sleep(pause)
             pause = min(1.0, pause * 2)
+
+    async def _read_once(self, reader: QueueReader) -> None:
+        try:
+            await reader.async_run()
+        except (RedisError, OSError) as error:
+            log.warning("the queue server is away", cause=str(error) or type(error).__name__)
+        except Exception:
+            # Whatever stands in the queue, a worker that no longer reads it must not look alive.
+            log.exception("the queue cannot be read")
+        if running := self._running():
+            # They go on by themselves; a new reader must not start while they hold their chunks.
+            await asyncio.wait(running)
 
     async def _reconcile(self) -> None:
         """Heal, every two seconds or when a retry is due, if it is our turn."""
         answering_since = lease_clock()
         while True:
-            rest_s = BEAT_S
+            rest_s = most_s = min(BEAT_S, self.orders.lease_s)
             try:
                 if await self._reconciler.lead():
                     if lease_clock() - answering_since >= self.orders.lease_s:
                         await self._reconciler.take_over()
                     await self._reconciler.revive()
                     due_s = await self._reconciler.next_due_s()
-                    rest_s = min(BEAT_S, due_s) if due_s is not None else BEAT_S
+                    rest_s = min(most_s, due_s) if due_s is not None else most_s
             except (RedisError, OSError):
                 # Nobody is declared dead before Redis has answered for one whole lease: living workers record first.
                 answering_since = lease_clock()
+            except Exception:
+                log.exception("cannot reconcile")
             await asyncio.sleep(max(0.05, rest_s))
 
 

@@ -34,6 +34,7 @@ class Supervisor:
     processes: int = 1
     counts: Counter[str] = field(default_factory=Counter)
     _children: "set[asyncio.subprocess.Process]" = field(default_factory=set)
+    _errors: list[MailerError] = field(default_factory=list)
     _stops: int = 0
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -42,15 +43,11 @@ class Supervisor:
 
         Raises `MailerError` when a worker cannot start because of its settings or its queue server.
         """
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self.processes):
-                    group.create_task(self._keep())
-        except* MailerError as errors:
-            raise _first(errors) from None
-        finally:
-            for child in self._children:
-                child.kill()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.processes):
+                group.create_task(self._keep())
+        if self._errors:
+            raise self._errors[0]
 
     def stop(self) -> None:
         """Drain; the second time, end at once."""
@@ -65,7 +62,13 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             started_at = loop.time()
-            if await self._one():
+            try:
+                if await self._one():
+                    return
+            except MailerError as error:
+                # The others may be amid their messages: they drain.
+                self._errors.append(error)
+                self.stop()
                 return
             lived_s = loop.time() - started_at
             pause = 0.5 if lived_s > LONG_ENOUGH_S else min(LONGEST_PAUSE_S, pause * 2)
@@ -99,6 +102,7 @@ class Supervisor:
             self._children.discard(child)
             if child.returncode is None:
                 child.kill()
+                await child.wait()
         answer = json.loads(words) if words.strip() else {}
         self.counts.update(answer.get("counts", {}))
         if "error" in answer:
@@ -113,8 +117,3 @@ def _error(answer: dict[str, dict[str, str]]) -> MailerError:
     told = answer["error"]
     kind = QueueError if int(str(answer["exit_code"])) == QueueError.exit_code else UsageError
     return kind(told["code"], told["message"], where=told["where"], hint=told["hint"], cause=told["cause"])
-
-
-def _first(errors: BaseExceptionGroup[MailerError]) -> MailerError:
-    error = errors.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

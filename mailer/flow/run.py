@@ -1,0 +1,95 @@
+"""One run over a chunk: the recipients of a claim, the route they take, and why the run stopped if it did."""
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mailer.interfaces.session import SessionPool
+from mailer.policy.breaker import RouteBreaker
+from mailer.vocabulary.chunk import Claim, Claimed
+
+if TYPE_CHECKING:
+    from mailer.vocabulary.campaign import Campaign
+
+CHUNK_DEADLINE_S = 300.0
+"""A chunk begins no message after so many seconds and gives the rest back."""
+PROBED_S = 2.0
+"""How long a chunk waits while another one finds out whether the route works again."""
+
+
+@dataclass(slots=True)
+class Route:
+    """A pool of sessions, and whether the relay behind it is to be left alone for a while."""
+
+    pool: SessionPool
+    connections: int
+    breaker: RouteBreaker = field(default_factory=RouteBreaker)
+
+    def wait(self) -> float:
+        """Seconds before anybody should try; 0.0 is now."""
+        wait_s = self.breaker.wait(time.monotonic())
+        return min(wait_s, PROBED_S) if self.breaker.is_probing else wait_s
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Try it; while it counts as down nobody else does. Who comes to no conclusion leaves it as it was."""
+        before = self.breaker
+        trying = self.breaker = before.trying(time.monotonic())
+        try:
+            yield
+        finally:
+            if self.breaker is trying:
+                self.breaker = before
+
+    def failed(self) -> float:
+        """Count trouble of the session or route. Returns the seconds it is to be left alone, 0 for none."""
+        now = time.monotonic()
+        self.breaker = self.breaker.failed(now, jitter=random.uniform(-1, 1))  # noqa: S311 (jitter)
+        return self.breaker.wait(now)
+
+    def rest(self, seconds: float) -> None:
+        """Leave it alone because the server asks for it."""
+        self.breaker = self.breaker.resting(time.monotonic(), seconds)
+
+
+RouteOf = Callable[["Campaign"], Route]
+"""The route of a campaign. Raises `MailerError` when this worker cannot use it."""
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One run over the recipients of one claim: what is left to send, and why it stopped if it did."""
+
+    campaign: "Campaign"
+    claim: Claim
+    route: Route
+    undecided: dict[int, Claimed]
+    """Everybody of the claim about whom nothing has been recorded yet, by index: given back when the run ends."""
+    waiting: deque[Claimed] = field(default_factory=deque)
+    begun_at: float = field(default_factory=time.monotonic)
+    cut_before: set[int] = field(default_factory=set)
+    """Indices that a connection was lost with before their body; the second time it is their own fault."""
+    rest_s: float = 0.0
+    stopped: bool = False
+
+    def next(self) -> Claimed | None:
+        """The next recipient to send to, or None when there is none or the run is over."""
+        return self.waiting.popleft() if self.waiting and not self.is_over else None
+
+    @property
+    def is_over(self) -> bool:
+        """True when no message is to be begun any more."""
+        return self.stopped or time.monotonic() - self.begun_at > CHUNK_DEADLINE_S
+
+    def now_ms(self) -> int:
+        """The queue server's time, Unix milliseconds: due times never come from this machine's wall clock."""
+        return self.claim.redis_ms + round(1000 * (time.monotonic() - self.begun_at))
+
+    def stop(self, *, rest_s: float = 0.0) -> None:
+        """Begin nothing more; what is left is given back and rests for so long."""
+        self.stopped = True
+        self.rest_s = max(self.rest_s, rest_s)
