@@ -160,7 +160,7 @@ def _format(name: str) -> Format:
         return Format(name)
     except ValueError:
         raise UsageError(
-            "E112",
+            "E101",
             f"there is no report format {name!r}",
             hint=f"one of: {', '.join(Format)}",
             safe="nothing was written",

@@ -72,7 +72,11 @@ class Redaction:
         """A report with the recipients' addresses redacted in `refused`, in the examples and in every text."""
         return replace(
             report,
-            campaign=replace(report.campaign, paused_reason=self.text(report.campaign.paused_reason)),
+            campaign=replace(
+                report.campaign,
+                paused_reason=self.text(report.campaign.paused_reason),
+                cancelled_reason=self.text(report.campaign.cancelled_reason),
+            ),
             reasons=tuple(self._reason(reason) for reason in report.reasons),
             refused={
                 self.address(address): (code, self.text(words, address))

@@ -131,7 +131,7 @@ def standing(campaign: CampaignHead) -> str:
     if campaign.state is CampaignState.PAUSED:
         return f"paused: {campaign.paused_reason or 'no reason was given'}"
     if campaign.state is CampaignState.CANCELLED:
-        return "cancelled"
+        return f"cancelled: {campaign.cancelled_reason}" if campaign.cancelled_reason else "cancelled"
     if not campaign.source_complete:
         return "the list of recipients has not been read to its end"
     return ""

@@ -46,7 +46,12 @@ def status_table(campaigns: Iterable[CampaignStatus], *, width: int = 100, color
         for status in statuses
         if status.paused_reason
     ]
-    return drawn(_fitting(build, _NOT_SENT, width), *paused, width=width, color=color)
+    cancelled = [
+        plain(f"{status.campaign.id} is cancelled: {status.cancelled_reason}")
+        for status in statuses
+        if status.cancelled_reason
+    ]
+    return drawn(_fitting(build, _NOT_SENT, width), *paused, *cancelled, width=width, color=color)
 
 
 def reason_table(report: Report, *, width: int = 100, color: bool = False) -> str:

@@ -66,6 +66,7 @@ class CampaignStatus:
     source_complete: bool
     paused_reason: str | None = None
     paused_by: PausedBy | None = None
+    cancelled_reason: str | None = None
     started_ms: int | None = None
     finished_ms: int | None = None
     next_due_ms: int | None = None
@@ -74,3 +75,8 @@ class CampaignStatus:
     def is_resting(self) -> bool:
         """True when only deferred recipients are left: nothing happens before `next_due_ms`."""
         return self.totals.open > 0 and self.totals.open == self.totals.deferred
+
+    @property
+    def is_over(self) -> bool:
+        """True when nothing more will happen by itself: finished, cancelled, or paused until somebody resumes it."""
+        return self.state in (CampaignState.FINISHED, CampaignState.CANCELLED, CampaignState.PAUSED)

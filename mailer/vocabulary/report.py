@@ -107,6 +107,7 @@ class CampaignHead:
     mean_rate: float | None
     peak_rate: float | None
     version: str
+    cancelled_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mailer.backends.redis.campaigns import Campaigns
 from mailer.backends.redis.connection import connect
+from mailer.backends.redis.control import RedisControl
 from mailer.backends.redis.fleet import Fleet
 from mailer.backends.redis.intake import RedisIntake
 from mailer.backends.redis.jobs import Jobs
@@ -25,6 +26,7 @@ class Ledgers:
     campaigns: Campaigns
     intake: RedisIntake
     reading: RedisReading
+    control: RedisControl
     fleet: Fleet
     jobs: Jobs
     suppression: SuppressionList
@@ -45,6 +47,7 @@ async def open_ledgers(url: str, *, prefix: str, lease_s: float) -> AsyncIterato
             campaigns=campaigns,
             intake=RedisIntake(campaigns, jobs),
             reading=RedisReading(campaigns),
+            control=RedisControl(campaigns, jobs),
             fleet=Fleet(redis, keys, lease_s),
             jobs=jobs,
             suppression=SuppressionList(redis, keys),

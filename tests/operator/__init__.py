@@ -1,0 +1,1 @@
+"""Acts of an operator: pause, resume, cancel, retry, resolve, suppress, verify, watch."""
