@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailer.backends.smtp.pool import SmtpPool
-from mailer.flow.delivery import Route
+from mailer.flow.run import Route
 from mailer.policy.smtp_url import parse_smtp_url
 from mailer.vocabulary.errors import UsageError
 
 if TYPE_CHECKING:
     from mailer.config.orders import Orders
     from mailer.vocabulary.campaign import Campaign
+    from mailer.vocabulary.route import Route as Way
     from mailer.vocabulary.settings import SmtpSettings
 
 
@@ -22,18 +23,10 @@ class Routes:
         self._routes: dict[tuple[str | None, SmtpSettings], Route] = {}
 
     def of(self, campaign: "Campaign") -> Route:
-        """The route of a campaign. Raises `UsageError` E113 when its login needs a password that is not there."""
-        smtp: SmtpSettings = replace(campaign.smtp, **self._orders.smtp)
-        ca_pem = self._orders.ca_pem or campaign.ca_pem
-        key = (ca_pem, smtp)
+        """The route of a campaign. Raises `UsageError` E105 without a mail server, E113 without its password."""
+        smtp, way = way_of(campaign, self._orders)
+        key = (way.ca_pem, smtp)
         if (route := self._routes.get(key)) is None:
-            way = parse_smtp_url(smtp.url or "", ca_pem=ca_pem)
-            if way.user is not None and self._orders.password is None:
-                raise UsageError(
-                    "E113",
-                    f"no password for {way.user} at {way.relay}",
-                    hint="set MAILER_SMTP_PASSWORD, MAILER_SMTP_PASSWORD_FILE or MAILER_SMTP_PASSWORD_COMMAND",
-                )
             pool = SmtpPool(way, self._orders.password if way.user is not None else None, smtp)
             route = self._routes[key] = Route(pool, smtp.max_connections)
         return route
@@ -42,3 +35,27 @@ class Routes:
         """Say QUIT everywhere."""
         for route in self._routes.values():
             await route.pool.close()
+
+
+def way_of(campaign: "Campaign", orders: "Orders") -> "tuple[SmtpSettings, Way]":
+    """The SMTP settings and the way to the relay that a worker with these orders uses for a campaign.
+
+    Raises:
+        UsageError: E105 neither campaign nor worker names a mail server, E113 its login's password is not there.
+    """
+    smtp: SmtpSettings = replace(campaign.smtp, **orders.smtp)
+    if not smtp.url:
+        raise UsageError(
+            "E105",
+            f"{campaign.id} was stored without a mail server, and this worker has none of its own",
+            hint="MAILER_SMTP_URL=smtp+starttls://user@host:587 for the worker",
+            safe="Nothing is lost: the campaign waits.",
+        )
+    way = parse_smtp_url(smtp.url, ca_pem=orders.ca_pem or campaign.ca_pem)
+    if way.user is not None and orders.password is None:
+        raise UsageError(
+            "E113",
+            f"no password for {way.user} at {way.relay}",
+            hint="set MAILER_SMTP_PASSWORD, MAILER_SMTP_PASSWORD_FILE or MAILER_SMTP_PASSWORD_COMMAND",
+        )
+    return smtp, way

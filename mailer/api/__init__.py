@@ -1,0 +1,1 @@
+"""The script API: what `from mailer import …` gives to programs."""
