@@ -17,14 +17,14 @@ def data_dir(queue: QueueSettings, environ: Mapping[str, str]) -> Path:
     """The folder of the embedded server: `queue.data_dir`, else `$XDG_STATE_HOME/mailer` or `~/.local/state/mailer`.
 
     Raises:
-        UsageError: E109 when nothing tells where it should be.
+        UsageError: E116 when nothing tells where it should be.
     """
     if queue.data_dir is not None:
         return queue.data_dir
     folder = _folder(environ, "XDG_STATE_HOME", ".local/state")
     if folder is None:
         raise UsageError(
-            "E109",
+            "E116",
             "there is no place for the embedded queue: the environment names no home folder",
             hint="MAILER_DATA_DIR=/var/lib/mailer",
         )

@@ -13,6 +13,7 @@ from mailer.config.folders import expanded
 from mailer.config.keys import KEYS
 from mailer.config.layer import Layer, file_layer, flag_layer
 from mailer.config.merging import Sections, merge, winners
+from mailer.config.presets import resolve_preset
 from mailer.config.redis_url import QueueUrl, check_queue_url, has_password
 from mailer.policy.smtp_url import parse_smtp_url
 from mailer.vocabulary.errors import UsageError
@@ -38,7 +39,7 @@ def load(
 
     Raises:
         UsageError: E101 for an unknown key or a wrong value, E102 to E104 for the SMTP URL, E103 for a queue password
-            in a TOML file, E108 and E110 for a file, E111 and E112 for the queue URL. `where` is file and
+            in a TOML file, E108 and E110 for a file, E111 and E117 for the queue URL. `where` is file and
             line, variable or flag; no message repeats a secret.
     """
     here = Path.cwd()
@@ -53,6 +54,8 @@ def load(
     ]
     sections = merge(layers)
     given = winners(layers)
+    preset = resolve_preset(sections.smtp, given, layers)
+    sections = replace(sections, smtp=preset.smtp)
     _check_urls(sections, given)
     sections = _with_places(sections, given, everything)
     return Configuration(
@@ -62,9 +65,9 @@ def load(
         delivery=sections.delivery,
         base=file.path.parent.absolute() if file else here,
         path=file.path if file else None,
-        origin={key: _origin(key, layers) for key in KEYS},
+        origin={**{key: _origin(key, layers) for key in KEYS}, **preset.origin},
         folders={key: layer.folder for key, layer in given.items()},
-        explicit_keys=frozenset(key for key, layer in given.items() if layer.explicit),
+        explicit_keys=frozenset(key for key, layer in given.items() if layer.explicit) | preset.explicit_keys,
     )
 
 

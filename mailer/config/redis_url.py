@@ -25,6 +25,8 @@ def redact(url: str) -> str:
     """The URL without user and password: `redis://***@host:6379/0`. Takes any text, well-formed or not."""
     # Up to the last @: an unescaped / or @ in the password must not end the hiding early.
     hidden = re.sub(r"(?s)^(\w*://)?.*@", r"\1***@", url)
+    # Where the host was forgotten, the password stands in the place of the port.
+    hidden = re.sub(r"^(\w+://)[^@/?#\[]*:(?!\d*(?:[/?#]|$))[^/?#]*", r"\1***", hidden)
     return re.sub(r"(?i)(password=)[^&#]*", r"\1***", hidden)
 
 
@@ -41,7 +43,7 @@ def check_queue_url(url: str, *, allow_plain: bool) -> None:
     a password unless `allow_plain` is set.
 
     Raises:
-        UsageError: E112 when it is not the URL of a queue server, E111 when the server is remote and unprotected.
+        UsageError: E117 when it is not the URL of a queue server, E111 when the server is remote and unprotected.
     """
     parts = _split(url)
     if allow_plain or parts.scheme == "unix" or _is_loopback(parts.hostname or ""):
@@ -80,4 +82,4 @@ def _is_loopback(host: str) -> bool:
 
 
 def _malformed(message: str) -> UsageError:
-    return UsageError("E112", message, hint=_FORMS)
+    return UsageError("E117", message, hint=_FORMS)

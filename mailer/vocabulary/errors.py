@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-USAGE, CHECK_FAILED, UNREACHABLE = 2, 3, 4
+NOT_SENT, USAGE, CHECK_FAILED, UNREACHABLE, STOPPED_WAITING = 1, 2, 3, 4, 5
 
 
 class MailerError(Exception):
@@ -70,7 +70,25 @@ class RelayError(MailerError):
     exit_code: ClassVar[int] = UNREACHABLE
 
 
+class FindingError(MailerError):
+    """Something works, and will not do what it is meant for (E436, E437): found by trying it, before mail is sent."""
+
+    exit_code: ClassVar[int] = CHECK_FAILED
+
+
 class QueueError(MailerError):
     """The queue server cannot be reached or started (E5xx)."""
 
     exit_code: ClassVar[int] = UNREACHABLE
+
+
+class NotSentError(MailerError):
+    """Somebody who was accepted did not get it, or nobody knows (E212): look at the report."""
+
+    exit_code: ClassVar[int] = NOT_SENT
+
+
+class StoppedWaitingError(MailerError, TimeoutError):
+    """The time to wait is over and work is still queued (E511): wait again, nothing is lost."""
+
+    exit_code: ClassVar[int] = STOPPED_WAITING

@@ -47,6 +47,10 @@ class SmtpSettings:
 
     url: str | None = None
     """`smtp+starttls://user@host:587`, `smtps://user@host:465` or `smtp+insecure://host:25`; never with a password."""
+    provider: str | None = None
+    """Instead of `url`: a preset such as `gmail`, `yahoo` or `sendgrid`; loading turns it into a `url`."""
+    user: str | None = None
+    """The login name that goes with `provider`."""
     ca_file: Path | None = None
     """PEM file of an own certificate authority; by default the system's are trusted."""
     max_connections: int = 5

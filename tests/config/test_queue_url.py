@@ -77,7 +77,7 @@ def test_what_is_no_queue_url_is_refused_and_never_repeated(url: str, allow_plai
     with pytest.raises(UsageError) as caught:
         check_queue_url(url, allow_plain=allow_plain)
 
-    assert caught.value.code == "E112"
+    assert caught.value.code == "E117"
     assert CANARY not in repr(vars(caught.value))
 
 
@@ -86,7 +86,7 @@ def test_any_text_is_accepted_or_refused_with_a_code(text: str, allow_plain: boo
     try:
         check_queue_url(f"redis://{text}", allow_plain=allow_plain)
     except UsageError as error:
-        assert error.code in {"E111", "E112"}  # noqa: PT017  # both ends are right
+        assert error.code in {"E111", "E117"}  # noqa: PT017  # both ends are right
 
 
 @pytest.mark.parametrize(
@@ -112,4 +112,4 @@ def test_the_embedded_servers_folder_is_the_one_named_or_xdgs() -> None:
     assert data_dir(QueueSettings(), {"XDG_STATE_HOME": "state", "HOME": "/h"}) == Path("/h/.local/state/mailer")
     with pytest.raises(UsageError, match="no place for the embedded queue") as caught:
         data_dir(QueueSettings(), {})
-    assert caught.value.code == "E109"
+    assert caught.value.code == "E116"

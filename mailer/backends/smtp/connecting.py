@@ -2,7 +2,7 @@
 
 import re
 import socket
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import aiosmtplib
 
@@ -19,6 +19,8 @@ from mailer.vocabulary.settings import SmtpSettings
 
 if TYPE_CHECKING:
     import asyncio
+
+AnyClient = TypeVar("AnyClient", bound="Client")
 
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -49,17 +51,7 @@ class Connector:
 
     async def open(self) -> SmtpSession:
         """Connect, protect and log in. Raises `RelayError`, which says whether it is `retryable`."""
-        client = _Client(
-            hostname=self.route.host,
-            port=self.route.port,
-            # Without a name aiosmtplib asks DNS for one.
-            local_hostname=self._local_hostname,
-            timeout=self._settings.connect_timeout,
-            tls_context=self._tls_context,
-            use_tls=self.route.security is Security.TLS,
-            # By default STARTTLS is opportunistic; `_protect` makes it a condition, with a timeout of its own.
-            start_tls=False,
-        )
+        client = self.client(Client, hostname=self.route.host, port=self.route.port)
         phase = Phase.CONNECT
         try:
             await client.connect()
@@ -81,7 +73,20 @@ class Connector:
                 raise diagnose(error, phase, self.route, self._settings) from error
             raise
 
-    def _session(self, client: "_Client") -> SmtpSession:
+    def client(self, kind: type[AnyClient], **options: Any) -> AnyClient:
+        """A client of this route that is not connected yet."""
+        return kind(
+            # Without a name aiosmtplib asks DNS for one.
+            local_hostname=self._local_hostname,
+            timeout=self._settings.connect_timeout,
+            tls_context=self._tls_context,
+            use_tls=self.route.security is Security.TLS,
+            # By default STARTTLS is opportunistic; whoever connects makes it a condition, with a timeout of its own.
+            start_tls=False,
+            **options,
+        )
+
+    def _session(self, client: "Client") -> SmtpSession:
         if client.transport is None:
             raise aiosmtplib.SMTPServerDisconnected("Connection lost")
         transport = cast("asyncio.Transport", client.transport)
@@ -97,8 +102,11 @@ class Connector:
         )
 
 
-class _Client(aiosmtplib.SMTP):
+class Client(aiosmtplib.SMTP):
+    """aiosmtplib's client, which hangs up at once."""
+
     def close(self) -> None:
+        """Hang up without a word."""
         # Closing TLS politely waits 30 s for a relay that no longer answers.
         if self.transport is not None:
             cast("asyncio.Transport", self.transport).abort()

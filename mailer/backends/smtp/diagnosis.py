@@ -101,7 +101,8 @@ def _nothing_listening(cause: Exception, route: Route) -> RelayError:
 
 
 def _timed_out(error: Exception, route: Route, settings: SmtpSettings) -> RelayError:
-    if _expects_tls(route):
+    # A connection that did not come about says nothing about the greeting; both time out with the same exception.
+    if _expects_tls(route) and "connecting" not in str(error):
         return _silent_465(error, route, f"in {settings.connect_timeout:g} s")
     port_25 = route.port == 25
     return RelayError(
@@ -126,6 +127,7 @@ def _no_connection(error: OSError, phase: Phase, route: Route) -> RelayError:
     if phase is Phase.CONNECT and _expects_tls(route):
         return _silent_465(error, route, "before it hung up")
     where = {Phase.CONNECT: "before its greeting", Phase.EHLO: "after our EHLO", Phase.TLS: "during STARTTLS"}
+    where[Phase.MAIL] = "behind the login"
     return RelayError(
         "E435",
         f"{route.relay} closed the connection {where.get(phase, 'during the login')}",

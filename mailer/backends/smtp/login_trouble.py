@@ -1,12 +1,12 @@
 """A login that did not come about (RFC 4954 section 6)."""
 
 from mailer.backends.smtp.raw_cause import raw
+from mailer.policy.providers import provider_of
 from mailer.vocabulary.errors import RelayError
 from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.route import Route
 
 _BAD_CREDENTIALS = (534, 535)
-_GOOGLE = ("gmail.com", "google.com", "googlemail.com")
 _OPERATOR = {
     432: "The account needs a password transition.",
     504: "The server does not know the mechanism it offered.",
@@ -52,13 +52,13 @@ def no_mechanism(error: Exception, route: Route) -> RelayError:
 
 def _refused(reply: Reply, route: Route) -> RelayError:
     said = f"{reply.code} {reply.enhanced_code or ''}".strip()
-    if route.host.endswith(_GOOGLE):
+    provider = provider_of(route.host)
+    if provider is not None:
         return RelayError(
             "E411",
-            f"Gmail refused the login of {route.user} ({said})",
-            why="Google takes no account password over SMTP; it needs a 16-character app password "
-            "(2-Step Verification on), or OAuth.",
-            hint="https://myaccount.google.com/apppasswords, then put it in MAILER_SMTP_PASSWORD",
+            f"{provider.title} refused the login of {route.user} ({said})",
+            why=provider.catch,
+            hint=f"{provider.help_url}, then put it in MAILER_SMTP_PASSWORD",
             cause=str(reply),
         )
     return RelayError(

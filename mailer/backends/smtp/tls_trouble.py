@@ -6,7 +6,7 @@ from mailer.backends.smtp.raw_cause import raw
 from mailer.vocabulary.errors import RelayError
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import Reply
-from mailer.vocabulary.route import Route
+from mailer.vocabulary.route import Route, Security
 
 # Verification results of OpenSSL (openssl-verification-options(1)).
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -33,7 +33,8 @@ def of_certificate(error: ssl.SSLCertVerificationError, route: Route) -> RelayEr
             "E421",
             f"the certificate of {route.relay} is for another name than {route.host}",
             why="The name in your URL is not in the certificate.",
-            hint=f"use the name the certificate was made for; openssl s_client -connect {route.relay} shows it",
+            hint=f"write the name the certificate was made for; this shows it: openssl s_client -connect {route.relay}"
+            + (" -starttls smtp" if route.security is Security.STARTTLS else ""),
             cause=raw(error),
         )
     if error.verify_code in (_EXPIRED, _NOT_YET_VALID):
@@ -46,12 +47,12 @@ def of_certificate(error: ssl.SSLCertVerificationError, route: Route) -> RelayEr
             cause=raw(error),
         )
     if error.verify_code in _UNKNOWN_AUTHORITY:
-        own = "a certificate of the server's authority" if route.ca_pem else "/path/ca.pem   for your own CA"
+        own = "the CA of this server; the one in force is another" if route.ca_pem else "for your own CA"
         return RelayError(
             "E422",
             f"the certificate of {route.relay} is signed by an unknown authority",
             why=error.verify_message,
-            hint=f"MAILER_SMTP_CA_FILE={own}; for a public server update ca-certificates",
+            hint=f"MAILER_SMTP_CA_FILE=/path/ca.pem   {own}; for a public server update ca-certificates",
             cause=raw(error),
         )
     return RelayError(
@@ -74,7 +75,7 @@ def of_handshake(error: ssl.SSLError, phase: Phase, route: Route) -> RelayError:
         )
     if error.reason in _TOO_OLD:
         return RelayError(
-            "E422",
+            "E425",
             f"{route.relay} offers only outdated encryption",
             why="We use TLS 1.2 or later.",
             hint="ask the server's operator to switch on TLS 1.2 or 1.3",

@@ -9,6 +9,8 @@ from mailer.vocabulary.errors import TemplateError
 from mailer.vocabulary.reply import sanitise
 
 _WIDEST = 100
+_OURS = frozenset({"campaign", "row"})
+"""Variables of every row that are no columns of the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +82,5 @@ def explain_missing(variable: str, known: Iterable[str], kind: str) -> tuple[str
     default = f'{{{{ {variable} | default("there") }}}}'
     nearest = get_close_matches(name, names, n=1)
     near = variable.removesuffix(name) + nearest[0] if nearest else ""
-    return sanitise(f"{kind}: {', '.join(names) or 'none'}"), f"{{{{ {near} }}}}, or {default}" if near else default
+    shown = ", ".join(name for name in names if name not in _OURS) or "none"
+    return sanitise(f"{kind}: {shown}"), f"{{{{ {near} }}}}, or {default}" if near else default

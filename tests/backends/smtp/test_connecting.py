@@ -116,7 +116,7 @@ async def test_outdated_encryption_is_refused(connect: Connect) -> None:
         route = Route(host="127.0.0.1", port=port, security=Security.TLS, ca_pem=certificates.good().ca_pem)
         error = await trouble(connect, route)
         await handshake
-    assert (error.code, error.retryable) == ("E422", False)
+    assert (error.code, error.retryable) == ("E425", False)
 
 
 def _shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
@@ -201,7 +201,7 @@ def test_a_network_that_is_away_is_no_silent_relay() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "code", "retryable"),
-    [("TLSV1_ALERT_PROTOCOL_VERSION", "E422", False), ("SSLV3_ALERT_BAD_RECORD_MAC", "E435", True)],
+    [("TLSV1_ALERT_PROTOCOL_VERSION", "E425", False), ("SSLV3_ALERT_BAD_RECORD_MAC", "E435", True)],
 )
 def test_a_failed_handshake_is_told_from_a_bad_certificate(reason: str, code: str, retryable: bool) -> None:
     failure = ssl.SSLError(1, reason)
