@@ -1,5 +1,6 @@
 """Accepting a campaign on the command line: prepare it, ask, store it, say what was left out."""
 
+import asyncio
 import sys
 import time
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mailer.backends.sources.opening import open_source
 from mailer.cli.complaints import warn
+from mailer.cli.confirming import confirmed
 from mailer.cli.waiting import progress
 from mailer.flow.preflight import preflight
 from mailer.flow.preparation import Prepared, prepare
@@ -58,11 +60,17 @@ def prepare_campaign(setting: "Setting", flags: SendFlags, route: "Route | None"
         configuration.campaign,
         configuration.smtp,
         configuration.delivery,
-        base=configuration.folder_of("campaign.template"),
+        base=_as_seen_from_here(configuration.folder_of("campaign.template")),
         open_source=opener,
         ca_pem=route.ca_pem if route is not None else None,
         now_ms=int(time.time() * 1000),
     )
+
+
+def _as_seen_from_here(folder: Path) -> Path:
+    """The folder as a person in the current one would write it: places in templates are told with it."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def dry_run_of(invocation: "Invocation", prepared: Prepared, setting: "Setting") -> int:
@@ -84,7 +92,18 @@ def dry_run_of(invocation: "Invocation", prepared: Prepared, setting: "Setting")
 async def submit(
     invocation: "Invocation", setting: "Setting", ledgers: "Ledgers", prepared: Prepared, flags: SendFlags
 ) -> Submitted | None:
-    """Store the campaign, after asking unless `--yes`. None when the answer was no."""
+    """Store the campaign, after asking unless `--yes`. None when the answer was no; Ctrl-C there is a no, too."""
+    interrupted = False
+
+    def confirm(counts: "Counts") -> bool:
+        nonlocal interrupted
+        bar.make_room()
+        try:
+            return _confirmed(setting, prepared, counts)
+        except KeyboardInterrupt:
+            interrupted = True
+            return False
+
     with progress(invocation, f"{prepared.proposal.name} (accepting)") as bar:
         submission = Submission(
             ledgers.intake,
@@ -92,28 +111,28 @@ async def submit(
             setting.configuration.queue,
             skip_bad=flags.skip_bad,
             progress=lambda counts: bar.show(counts.rows, 0, "rows"),
-            confirm=None if flags.yes else lambda counts: _confirmed(setting, prepared, counts),
+            confirm=None if flags.yes else confirm,
         )
-        return await submission.run()
+        try:
+            submitted = await submission.run()
+        except asyncio.CancelledError:
+            invocation.say("\nInterrupted before all was accepted; the same command again goes on.")
+            raise
+        if interrupted:
+            invocation.say("\nNothing was sent.")
+            raise asyncio.CancelledError
+        return submitted
 
 
 def _confirmed(setting: "Setting", prepared: Prepared, counts: "Counts") -> bool:
-    """Ask on the terminal; above `confirm_above` the number has to be typed."""
-    smtp = setting.configuration.smtp
+    """Show what is about to be sent, and ask."""
     count = counts.new + counts.already
     print(
-        f"\n  {count} messages from {prepared.proposal.sender}\n  through {smtp.url}\n"
+        f"\n  {count} messages from {prepared.proposal.sender}\n  through {setting.configuration.smtp.url}\n"
         f"  left out: {counts.invalid} invalid, {counts.duplicate} duplicate",
         file=sys.stderr,
     )
-    try:
-        if count > prepared.delivery.confirm_above:
-            print(f"  Type {count} to send them: ", end="", file=sys.stderr, flush=True)
-            return input().strip() == str(count)
-        print("  Send them? [y/N] ", end="", file=sys.stderr, flush=True)
-        return input().strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
+    return confirmed(count, above=prepared.delivery.confirm_above)
 
 
 def tell_accepted(invocation: "Invocation", submitted: Submitted, *, detached: bool) -> None:

@@ -17,7 +17,7 @@ INTERRUPTED = 130
 
 
 async def capture_mail(invocation: "Invocation", *, port: int) -> int:
-    """Take mail until Ctrl-C; one line on stdout for each message, under `--json` one object."""
+    """Take mail until Ctrl-C or SIGTERM; one line on stdout for each message, under `--json` one object."""
     folder = read_setting(invocation).data_dir / "capture"
 
     def tell(message: "Captured") -> None:
@@ -39,9 +39,14 @@ async def capture_mail(invocation: "Invocation", *, port: int) -> int:
     async with CaptureServer(folder, port=port, fixed_port=True, on_message=tell) as server:
         invocation.say(f"capture server on {server.url}  (STARTTLS required, any login accepted)")
         invocation.say(f"  MAILER_SMTP_URL={server.url}\n  MAILER_SMTP_CA_FILE={server.ca_file}\n  Ctrl-C ends it")
-        over = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, over.set)
-        await over.wait()
+        over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        for number, code in ((signal.SIGINT, INTERRUPTED), (signal.SIGTERM, 0)):
+            asyncio.get_running_loop().add_signal_handler(number, _end, over, code)
+        code = await over
         invocation.say(f"{server.mailbox.accepted} messages taken")
-    return INTERRUPTED
+    return code
+
+
+def _end(over: "asyncio.Future[int]", code: int) -> None:
+    if not over.done():
+        over.set_result(code)

@@ -1,22 +1,22 @@
 """How an error reaches a person, or a script: what, where, why, how to mend it, what is safe."""
 
-import json
 import sys
 import traceback
 
-from mailer.cli.invocation import SCHEMA_VERSION, Invocation
+from mailer.cli.invocation import SCHEMA_VERSION, Invocation, written
 from mailer.vocabulary.errors import MailerError
 
 
 def complain(error: MailerError, invocation: Invocation) -> int:
     """Write an error to stderr, as text or as one JSON document. Returns the exit code."""
     if invocation.as_json:
-        print(json.dumps({"schema_version": SCHEMA_VERSION, "error": error.to_dict()}), file=sys.stderr)
+        print(written({"schema_version": SCHEMA_VERSION, "error": error.to_dict()}), file=sys.stderr)
     else:
         for told in getattr(error, "problems", None) or (error,):
             print(told_in_full(told, kind="error", color=invocation.color_live), file=sys.stderr)
         if getattr(error, "problems", None) and error.safe:
             print(f"  {error.safe}", file=sys.stderr)
+        print(f"  more: mailer explain {error.code}", file=sys.stderr)
     if invocation.verbosity >= 2:
         traceback.print_exception(error, file=sys.stderr)
     return error.exit_code
@@ -25,7 +25,8 @@ def complain(error: MailerError, invocation: Invocation) -> int:
 def warn(warning: MailerError, invocation: Invocation) -> None:
     """Write a warning to stderr."""
     if not invocation.as_json:
-        invocation.say(told_in_full(warning, kind="warning", color=invocation.color_live))
+        text = told_in_full(warning, kind="warning", color=invocation.color_live)
+        invocation.say(f"{text}\n  more: mailer explain {warning.code}")
 
 
 def told_in_full(error: MailerError, *, kind: str, color: bool) -> str:

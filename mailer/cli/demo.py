@@ -4,8 +4,8 @@ import asyncio
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ PROCESSES, CONNECTIONS = 2, 5
 PORT = 1025
 FAR_S = 30.0
 """A retry that is due later than this is not waited for."""
-NOT_AS_PLANNED, INTERRUPTED = 3, 130
+NOT_AS_PLANNED, STOPPED, INTERRUPTED = 3, 5, 130
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,12 +48,19 @@ class Stage:
     ledgers: Ledgers
     capture: CaptureServer
     supervisor: Supervisor
+    working: "asyncio.Task[None]"
     folder: Path
+    signals: list[int]
     over: asyncio.Event
+
+    @property
+    def code(self) -> int:
+        """How the demo ends when it is told to: Ctrl-C interrupts, SIGTERM stops the waiting."""
+        return INTERRUPTED if signal.SIGINT in self.signals or len(self.signals) > 1 else STOPPED
 
 
 async def demonstrate(invocation: "Invocation", *, messages: int, keep: bool) -> int:
-    """Run the demo. 0 when the outcomes are exactly the planned ones, else 3; 130 after Ctrl-C."""
+    """Run the demo. 0 when the outcomes are exactly the planned ones, else 3; 130 after Ctrl-C, 5 after SIGTERM."""
     from mailer.logs import configure_logs
 
     if messages < FEWEST:
@@ -61,19 +68,39 @@ async def demonstrate(invocation: "Invocation", *, messages: int, keep: bool) ->
     configure_logs(invocation.logs[0], "error" if invocation.verbosity <= 0 else invocation.logs[1])
     setting = read_setting(invocation)
     invocation.say("mailer demo · everything below runs on your computer and nothing leaves it")
-    async with _stage(invocation, setting) as stage:
-        campaign_id = await _accept(stage, messages)
-        if stage.over.is_set() or not await _watch(invocation, stage, campaign_id):
+    with _only_one(setting):
+        async with _stage(invocation, setting) as stage:
+            campaign_id = await _accepted(stage, messages)
+            if campaign_id is None or not await _watch(invocation, stage, campaign_id):
+                code = stage.code
+            else:
+                code = await _tell(invocation, stage, campaign_id, plan(messages), keep=keep)
+                if keep:
+                    await stage.over.wait()
+                    code = stage.code if stage.code == INTERRUPTED else code
+            was_stopped = stage.over.is_set()
+        if was_stopped:
             invocation.say("\nStopped; nothing is left running.")
-            return INTERRUPTED
-        await asyncio.sleep(0)
-        planned = plan(messages)
-        code = await _tell(invocation, stage, campaign_id, planned, keep=keep)
-        if keep:
-            await stage.over.wait()
-            invocation.say("\nStopped; nothing is left running.")
-            return INTERRUPTED
     return code
+
+
+@contextmanager
+def _only_one(setting: Setting) -> Iterator[None]:
+    """A second demo would take the queue away from the first. Raises `UsageError` E123."""
+    import fcntl
+
+    setting.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (setting.data_dir / "demo.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                "E123",
+                "another demo is running",
+                where=str(setting.demo_dir),
+                hint="end it with Ctrl-C, or give this one a place of its own: MAILER_DATA_DIR=/tmp/second-demo",
+            ) from None
+        yield
 
 
 @asynccontextmanager
@@ -82,14 +109,14 @@ async def _stage(invocation: "Invocation", setting: Setting) -> AsyncIterator[St
     folder = setting.demo_dir
     async with AsyncExitStack() as stack:
         over = asyncio.Event()
-        loop = asyncio.get_running_loop()
+        signals: list[int] = []
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, over.set)
+            asyncio.get_running_loop().add_signal_handler(number, _hear, number, signals, over)
         # Only what a demo left behind: the user's own queue lies one folder higher.
         embedded.stop(folder)
         shutil.rmtree(folder, ignore_errors=True)
-        url = embedded.ensure(folder)
         stack.callback(embedded.stop, folder)
+        url = embedded.ensure(folder)
         ledgers = await stack.enter_async_context(open_ledgers(url, prefix="mailer", lease_s=10.0))
         found = embedded.status(folder)
         invocation.say(
@@ -101,12 +128,38 @@ async def _stage(invocation: "Invocation", setting: Setting) -> AsyncIterator[St
         working = asyncio.create_task(supervisor.run())
         stack.push_async_callback(_end, supervisor, working)
         invocation.say(f"  ✓ workers  {PROCESSES} processes × {CONNECTIONS} connections\n")
-        yield Stage(ledgers=ledgers, capture=capture, supervisor=supervisor, folder=folder, over=over)
+        yield Stage(
+            ledgers=ledgers,
+            capture=capture,
+            supervisor=supervisor,
+            working=working,
+            folder=folder,
+            signals=signals,
+            over=over,
+        )
+
+
+def _hear(number: int, signals: list[int], over: asyncio.Event) -> None:
+    signals.append(number)
+    over.set()
 
 
 async def _end(supervisor: Supervisor, working: "asyncio.Task[None]") -> None:
     supervisor.stop()
     await working
+
+
+async def _accepted(stage: Stage, messages: int) -> str | None:
+    """The id of the campaign; None when somebody wants to stop first."""
+    accepting = asyncio.create_task(_accept(stage, messages))
+    stopping = asyncio.create_task(stage.over.wait())
+    await asyncio.wait({accepting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not accepting.done():
+        accepting.cancel()
+        await asyncio.wait({accepting})
+        return None
+    return await accepting
 
 
 async def _accept(stage: Stage, messages: int) -> str:
@@ -139,6 +192,8 @@ async def _watch(invocation: "Invocation", stage: Stage, campaign_id: str) -> bo
     rate = Rate()
     with progress(invocation, campaign_id.rpartition("-")[0]) as bar:
         while not stage.over.is_set():
+            if stage.working.done():
+                await stage.working  # raises what kept the workers from starting
             status = await stage.ledgers.campaigns.status(campaign_id)
             done = status.totals.accepted - status.totals.open
             bar.show(done + status.totals.deferred, status.totals.accepted, note_of(status, rate.after(done)))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mailer.vocabulary.errors import UsageError
+from mailer.vocabulary.quantity import parse_duration
 
 SCHEMA_VERSION = 1
 
@@ -34,8 +35,12 @@ class Invocation:
 
     @property
     def live(self) -> bool:
-        """True where stderr is a terminal that can redraw: a progress bar may run there."""
-        return sys.stderr.isatty() and self.environ.get("TERM") != "dumb" and not self.as_json and self.verbosity >= 0
+        """True where stderr is a terminal that can redraw: a progress bar may run there.
+
+        Redrawing takes escape sequences, which NO_COLOR and TERM=dumb rule out.
+        """
+        is_plain = self.no_color or bool(self.environ.get("NO_COLOR")) or self.environ.get("TERM") == "dumb"
+        return sys.stderr.isatty() and not is_plain and not self.as_json and self.verbosity >= 0
 
     @property
     def color_live(self) -> bool:
@@ -74,7 +79,20 @@ class Invocation:
 
     def document(self, **keys: Any) -> None:
         """The one JSON document of a command, on stdout."""
-        print(json.dumps({"schema_version": SCHEMA_VERSION, **keys}, ensure_ascii=False), flush=True)
+        self.data(written({"schema_version": SCHEMA_VERSION, **keys}))
+
+
+def written(document: Mapping[str, Any]) -> str:
+    """A JSON document as every command writes it: one line."""
+    return json.dumps(document, ensure_ascii=False)
+
+
+def duration(flag: str, text: str) -> float:
+    """The seconds that a flag names (`--wait 10m`). Raises `UsageError` E101."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError("E101", f"{flag}: {error}", hint=f"{flag} 30s") from error
 
 
 def split(arguments: Sequence[str]) -> tuple[Invocation, list[str]]:

@@ -44,7 +44,7 @@ class Setting:
 def read_setting(
     invocation: "Invocation", campaign: Path | None = None, flags: "Mapping[str, object] | None" = None
 ) -> Setting:
-    """Load the configuration of a command. Raises `UsageError` E101 to E112."""
+    """Load the configuration of a command. Raises `UsageError` E101 to E117."""
     environ = with_env_file(invocation.environ, invocation.env_file)
     configuration = load(campaign, flags=flags or {}, environ=invocation.environ, env_file=invocation.env_file)
     return Setting(configuration=configuration, environ=environ)

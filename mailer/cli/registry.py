@@ -6,23 +6,20 @@ from typing import Annotated
 
 import typer
 
+from mailer.vocabulary.errors import UsageError
+
 EVERYWHERE = "With every command: --json, -q, -v, -vv, --no-color, --env-file FILE, --log-format text|json."
 
 app = typer.Typer(
     name="mailer",
     help="Example: mailer demo\n\nAsynchronous, queued, exact bulk mail.",
     epilog=EVERYWHERE,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-queue_app = typer.Typer(
-    help="The embedded queue server: started by whichever command needs it first, ended by `stop`.\n\n"
-    "Example: mailer queue status",
-    epilog=EVERYWHERE,
-    no_args_is_help=True,
-)
+_QUEUE = "The embedded queue server: started by whichever command needs it first, ended by `stop`."
+queue_app = typer.Typer(help=f"Example: mailer queue status\n\n{_QUEUE}", short_help=_QUEUE, epilog=EVERYWHERE)
 app.add_typer(queue_app, name="queue")
 
 Context = typer.Context
@@ -36,19 +33,21 @@ CampaignFile = Annotated[
 
 
 def command(
-    example: str, *, on: typer.Typer = app, name: str | None = None
+    example: str, *, on: typer.Typer = app, name: str | None = None, hidden: bool = False
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """A command whose help begins with an example."""
 
     def register(function: Callable[..., int]) -> Callable[..., int]:
         told = (function.__doc__ or "").strip()
-        return on.command(name, help=f"Example: {example}\n\n{told}", short_help=told, epilog=EVERYWHERE)(function)
+        text = f"Example: {example}\n\n{told}"
+        return on.command(name, help=text, short_help=told, epilog=EVERYWHERE, hidden=hidden)(function)
 
     return register
 
 
 @app.callback(invoke_without_command=True)
 def everywhere(
+    context: Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Asynchronous, queued, exact bulk mail."""
@@ -57,3 +56,5 @@ def everywhere(
 
         print(f"mailer {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        raise UsageError("E101", "the command is missing", hint="mailer --help")

@@ -168,9 +168,21 @@ class RecipientTable:
 
 
 async def _rows(ledgers: "Ledgers", campaign: "Campaign", flags: ReportFlags) -> AsyncIterator["Row"]:
+    """The rows that are asked for; those that were left out stand in their places among the recipients."""
+    left_out = _left_out(ledgers, campaign, flags)
+    waiting = await anext(left_out, None)
     async for record in ledgers.reading.records(campaign):
+        while waiting is not None and waiting.row < record.row:
+            yield waiting
+            waiting = await anext(left_out, None)
         if flags.wants(record):
             yield record
+    while waiting is not None:
+        yield waiting
+        waiting = await anext(left_out, None)
+
+
+async def _left_out(ledgers: "Ledgers", campaign: "Campaign", flags: ReportFlags) -> AsyncIterator[LeftOut]:
     if flags.all_rows or {"invalid", "duplicate"} & set(flags.states):
         async for row in ledgers.reading.left_out(campaign):
             if flags.wants(row):

@@ -1,26 +1,27 @@
 """`mailer send`: accept a campaign once, work the queue if nobody else does, and end with the report."""
 
 import asyncio
-import getpass
 import signal
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailer.backends.redis.connection import check_server
-from mailer.backends.smtp.pool import SmtpPool
 from mailer.cli.accepting import SendFlags, dry_run_of, prepare_campaign, submit, tell_accepted
+from mailer.cli.complaints import warn
+from mailer.cli.confirming import ask, require_terminal
+from mailer.cli.invocation import duration
 from mailer.cli.opening import Setting, open_queue, read_setting
 from mailer.cli.report import campaign_exit_code, print_report
-from mailer.cli.waiting import LOOK_S, Rate, is_over, note_of, progress
-from mailer.config.orders import missing_password, orders_of
+from mailer.cli.waiting import LOOK_S, Rate, note_of, progress
+from mailer.config.orders import missing_password
 from mailer.config.route import route_of
 from mailer.config.secrets import smtp_password
 from mailer.vocabulary.campaign import CampaignState, CampaignStatus, PausedBy
-from mailer.vocabulary.errors import UsageError
-from mailer.vocabulary.quantity import parse_duration
-from mailer.worker.process import WorkerProcess
+from mailer.vocabulary.errors import RelayError
+from mailer.worker.relay import try_relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from mailer.vocabulary.route import Route
 
 STOPPED_WAITING, UNREACHABLE, INTERRUPTED = 5, 4, 130
+DESERTED_S = 1.0
+"""For so long nobody has worked when `send` begins to; should the others come back, all of them work."""
 NO_WORKER_S = 60.0
 
 
@@ -38,7 +41,7 @@ async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: 
     from mailer.logs import configure_logs
 
     configure_logs(*invocation.logs)
-    wait_s = _duration(flags.wait)
+    wait_s = duration("--wait", flags.wait) if flags.wait is not None else None
     setting = read_setting(
         invocation,
         campaign,
@@ -51,8 +54,7 @@ async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: 
     )
     if flags.dry_run:
         return dry_run_of(invocation, prepare_campaign(setting, flags, None), setting)
-    if not flags.yes and not sys.stdin.isatty():
-        raise UsageError("E105", "there is no terminal to ask on", hint="--yes", safe="Nothing was sent.")
+    require_terminal(yes=flags.yes)
     route = route_of(setting.configuration.smtp)
     prepared = prepare_campaign(setting, flags, route)
     async with open_queue(setting) as ledgers:
@@ -61,7 +63,7 @@ async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: 
         alone = not flags.detach and not await ledgers.fleet.alive()
         password = _password(setting, route) if alone else None
         if alone:
-            await _try_relay(setting, route, password)
+            await try_relay(route, password, setting.configuration.smtp)
         submitted = await submit(invocation, setting, ledgers, prepared, flags)
         if submitted is None:
             invocation.say("Nothing was sent.")
@@ -73,21 +75,20 @@ async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: 
         if alone and submitted.status.paused_by is PausedBy.SERVICE and await ledgers.campaigns.resume(campaign_id):
             # The relay was just reached and logged in to: what paused the campaign has been mended.
             invocation.say(f"{campaign_id} goes on: the server answers again")
-        interrupted = _listen_for_interrupts()
+        waiting = Waiting(invocation, ledgers, campaign_id, wait_s)
+        waiting.listen()
         if alone:
-            status = await _work(invocation, setting, ledgers, campaign_id, password, wait_s, interrupted)
+            status = await _work(setting, route, waiting, password)
         else:
-            status = await _watch(invocation, ledgers, campaign_id, wait_s, interrupted)
-        if interrupted.heard:
-            return _interrupted(invocation, status, alone=alone)
+            status = await waiting.watch(until_deserted=True)
+            if not waiting.ends_with(status) and await _can_work(setting, route, waiting):
+                alone = True
+                status = await _work(setting, route, waiting, smtp_password(setting.environ))
+            elif not waiting.ends_with(status):
+                status = await waiting.watch(until_deserted=False)
+        if waiting.was_interrupted or (waiting.signals and not status.is_over):
+            return _left(invocation, status, waiting, alone=alone)
         return await _end(invocation, ledgers, status)
-
-
-def _duration(text: str | None) -> float | None:
-    try:
-        return parse_duration(text) if text is not None else None
-    except ValueError as error:
-        raise UsageError("E101", f"--wait: {error}") from error
 
 
 def _password(setting: Setting, route: "Route") -> str | None:
@@ -99,94 +100,116 @@ def _password(setting: Setting, route: "Route") -> str | None:
         return known
     if not sys.stdin.isatty():
         raise missing_password(route.user)
-    return getpass.getpass(f"Password of {route.user} at {route.relay}: ", stream=sys.stderr)
+    return ask(f"Password of {route.user} at {route.relay}: ", echo=False)
 
 
-async def _try_relay(setting: Setting, route: "Route", password: str | None) -> None:
-    """Open one session before anything is accepted. Raises `RelayError` E4xx."""
-    pool = SmtpPool(route, password, setting.configuration.smtp)
+async def _can_work(setting: Setting, route: "Route", waiting: "Waiting") -> bool:
+    """Whether this command can go on where the last worker has ended, or had died before it came."""
+    password = smtp_password(setting.environ) if route.user is not None else None
+    if route.user is not None and password is None:
+        return False
     try:
-        async with pool.session():
-            pass
-    finally:
-        await pool.close()
+        await try_relay(route, password, setting.configuration.smtp)
+    except RelayError as error:
+        warn(error, waiting.invocation)
+        return False
+    waiting.invocation.say("no worker is running any more: this command goes on with the work")
+    return True
 
 
-class _Interrupts:
-    """Ctrl-C and SIGTERM while waiting: counted, and told to whoever listens."""
+@dataclass(slots=True)
+class Waiting:
+    """Waiting for a campaign: until it is over, the time is up, or somebody says stop (Ctrl-C, SIGTERM)."""
 
-    def __init__(self) -> None:
-        self.heard = 0
-        self.listeners: list[Callable[[int], None]] = []
+    invocation: "Invocation"
+    ledgers: "Ledgers"
+    campaign_id: str
+    wait_s: float | None
+    signals: list[int] = field(default_factory=list)
+    listeners: "list[Callable[[], None]]" = field(default_factory=list)
+    begun_at: float = field(default_factory=time.monotonic)
 
-    def hear(self) -> None:
-        self.heard += 1
+    def listen(self) -> None:
+        """From now on signals are counted, and told to whoever listens."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._hear, number)
+
+    def _hear(self, number: int) -> None:
+        self.signals.append(number)
+        if self.listeners and len(self.signals) == 1:
+            self.invocation.say("\nfinishing what is on the wire; once more ends at once")
         for listener in self.listeners:
-            listener(self.heard)
+            listener()
+
+    @property
+    def was_interrupted(self) -> bool:
+        """True after Ctrl-C, or a second SIGTERM; the first one only asks to stop waiting."""
+        return signal.SIGINT in self.signals or len(self.signals) > 1
+
+    def ends_with(self, status: CampaignStatus) -> bool:
+        """True when this is the last look."""
+        is_late = self.wait_s is not None and time.monotonic() >= self.begun_at + self.wait_s
+        return status.is_over or bool(self.signals) or is_late
+
+    async def watch(self, *, until_deserted: bool) -> CampaignStatus:
+        """Look at the campaign until the end, or until no worker has been there for a moment."""
+        rate = Rate()
+        worked_at = looked_at = warned_at = time.monotonic()
+        with progress(self.invocation, self.campaign_id) as bar:
+            while True:
+                status = await self.ledgers.campaigns.status(self.campaign_id)
+                done = status.totals.final
+                bar.show(done, status.totals.accepted, note_of(status, rate.after(done)))
+                if self.ends_with(status):
+                    return status
+                now = time.monotonic()
+                if now - looked_at >= 0.5:
+                    looked_at = now
+                    if await self.ledgers.fleet.alive():
+                        worked_at = now
+                if until_deserted and now - worked_at >= DESERTED_S:
+                    return status
+                if now - max(worked_at, warned_at) >= NO_WORKER_S:
+                    warned_at = now
+                    self.invocation.say(
+                        f"warning[W510]: {status.totals.open} messages queued, but no worker has reported for"
+                        f" {now - worked_at:.0f} s\n  fix: mailer worker"
+                    )
+                await asyncio.sleep(LOOK_S)
 
 
-def _listen_for_interrupts() -> _Interrupts:
-    interrupts = _Interrupts()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, interrupts.hear)
-    return interrupts
+async def _work(setting: Setting, route: "Route", waiting: Waiting, password: str | None) -> CampaignStatus:
+    """Be the worker while waiting; the first signal drains, a second one ends at once."""
+    from mailer.worker.own import own_orders
+    from mailer.worker.process import WorkerProcess
 
-
-async def _work(
-    invocation: "Invocation",
-    setting: Setting,
-    ledgers: "Ledgers",
-    campaign_id: str,
-    password: str | None,
-    wait_s: float | None,
-    interrupts: _Interrupts,
-) -> CampaignStatus:
-    """Be the worker until the campaign is over or the time is up; Ctrl-C drains, a second one ends at once."""
-    orders = orders_of(
-        setting.configuration, setting.environ, queue_url=ledgers.url, logs=invocation.logs, password=password
+    ledgers = waiting.ledgers
+    orders = own_orders(
+        setting.configuration,
+        setting.environ,
+        (await ledgers.campaigns.status(waiting.campaign_id)).campaign,
+        queue_url=ledgers.url,
+        ca_pem=route.ca_pem,
+        logs=waiting.invocation.logs,
+        password=password,
     )
     async with WorkerProcess(orders) as worker:
-        interrupts.listeners.append(lambda heard: worker.stop() if heard == 1 else worker.stop_now())
-        watching = asyncio.create_task(_watch(invocation, ledgers, campaign_id, wait_s, interrupts))
+        waiting.listeners.append(lambda: worker.stop() if len(waiting.signals) == 1 else worker.stop_now())
+        watching = asyncio.create_task(waiting.watch(until_deserted=False))
         watching.add_done_callback(lambda _: worker.stop())
         await worker.run()
         await watching
-    return await ledgers.campaigns.status(campaign_id)
+    return await ledgers.campaigns.status(waiting.campaign_id)
 
 
-async def _watch(
-    invocation: "Invocation", ledgers: "Ledgers", campaign_id: str, wait_s: float | None, interrupts: _Interrupts
-) -> CampaignStatus:
-    """Look at the campaign until it is over, the time is up, or Ctrl-C."""
-    until = time.monotonic() + wait_s if wait_s is not None else None
-    rate, looked_at = Rate(), time.monotonic()
-    with progress(invocation, campaign_id) as bar:
-        while True:
-            status = await ledgers.campaigns.status(campaign_id)
-            done = status.totals.final
-            bar.show(done, status.totals.accepted, note_of(status, rate.after(done)))
-            if time.monotonic() - looked_at > NO_WORKER_S:
-                looked_at = time.monotonic()
-                await _warn_without_worker(invocation, ledgers, status)
-            if is_over(status) or interrupts.heard or (until is not None and time.monotonic() >= until):
-                return status
-            await asyncio.sleep(LOOK_S)
-
-
-async def _warn_without_worker(invocation: "Invocation", ledgers: "Ledgers", status: CampaignStatus) -> None:
-    if not await ledgers.fleet.alive():
-        invocation.say(
-            f"warning[W510]: {status.totals.open} messages queued, but no worker has reported for {NO_WORKER_S:.0f} s\n"
-            "  fix: mailer worker"
-        )
-
-
-def _interrupted(invocation: "Invocation", status: CampaignStatus, *, alone: bool) -> int:
-    left = status.totals.open
-    invocation.say(f"\n{status.campaign.id}: {status.totals.final} done, {left} still queued; nothing is lost.")
+def _left(invocation: "Invocation", status: CampaignStatus, waiting: Waiting, *, alone: bool) -> int:
+    """Say what is left after a signal, and how to come back."""
+    invocation.say(
+        f"\n{status.campaign.id}: {status.totals.final} done, {status.totals.open} still queued; nothing is lost."
+    )
     again = "the same command again goes on" if alone else "the workers go on"
     invocation.say(f"  {again}; mailer status {status.campaign.id} tells how far it is")
-    return INTERRUPTED
+    return INTERRUPTED if waiting.was_interrupted else STOPPED_WAITING
 
 
 async def _end(invocation: "Invocation", ledgers: "Ledgers", status: CampaignStatus) -> int:

@@ -1,4 +1,4 @@
-"""`mailer status` and `mailer resume`: campaigns, workers and the queue at a glance."""
+"""`mailer status`: campaigns, workers and the queue at a glance."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +8,10 @@ from mailer.config.redis_url import redact
 from mailer.reports.figures import moment
 from mailer.reports.tables import status_table
 from mailer.vocabulary.campaign import CampaignState
-from mailer.vocabulary.errors import UsageError
 
 if TYPE_CHECKING:
     from mailer.backends.redis.fleet import Worker
+    from mailer.backends.redis.ledgers import Ledgers
     from mailer.cli.invocation import Invocation
     from mailer.vocabulary.campaign import CampaignStatus
 
@@ -21,15 +21,16 @@ async def show_status(invocation: "Invocation", wanted: str | None) -> int:
     setting = read_setting(invocation)
     if wanted is not None:
         async with open_campaign(setting, wanted) as (ledgers, campaign_id):
-            return _tell(
-                invocation, [await ledgers.campaigns.status(campaign_id)], await ledgers.fleet.alive(), ledgers.url, []
-            )
+            return await _look(invocation, ledgers, [campaign_id])
     async with open_queue(setting) as ledgers:
-        statuses = [await ledgers.campaigns.status(campaign_id) for campaign_id in await ledgers.campaigns.ids()]
-        workers = await ledgers.fleet.alive()
-        warnings = [f"{text[:4]} {text[5:]}" for text in await check_server(ledgers.redis, ledgers.keys)]
-        warnings += _unworked(statuses, workers)
-        return _tell(invocation, statuses, workers, ledgers.url, warnings)
+        return await _look(invocation, ledgers, await ledgers.campaigns.ids())
+
+
+async def _look(invocation: "Invocation", ledgers: "Ledgers", ids: list[str]) -> int:
+    statuses = [await ledgers.campaigns.status(campaign_id) for campaign_id in ids]
+    workers = await ledgers.fleet.alive()
+    warnings = [f"{text[:4]} {text[5:]}" for text in await check_server(ledgers.redis, ledgers.keys)]
+    return _tell(invocation, statuses, workers, ledgers.url, warnings + _unworked(statuses, workers))
 
 
 def _unworked(statuses: "list[CampaignStatus]", workers: "list[Worker]") -> list[str]:
@@ -44,7 +45,7 @@ def _tell(
 ) -> int:
     if invocation.as_json:
         invocation.document(
-            campaigns=[_document(status) for status in statuses],
+            campaigns=[status_document(status) for status in statuses],
             workers=[{"host": worker.host, "pid": worker.pid, "version": worker.version} for worker in workers],
             queue={"url": redact(url)},
             warnings=warnings,
@@ -61,13 +62,15 @@ def _tell(
     return 0
 
 
-def _document(status: "CampaignStatus") -> dict[str, Any]:
+def status_document(status: "CampaignStatus") -> dict[str, Any]:
+    """A campaign as the JSON documents of `status` and `watch` have it."""
     campaign = status.campaign
     return {
         "id": campaign.id,
         "name": campaign.name,
         "state": status.state,
         "paused_reason": status.paused_reason,
+        "cancelled_reason": status.cancelled_reason,
         "source_complete": status.source_complete,
         "created": _time(campaign.created_ms),
         "started": _time(status.started_ms),
@@ -81,18 +84,3 @@ def _time(ms: int | None) -> str | None:
     from datetime import UTC, datetime
 
     return moment(datetime.fromtimestamp(ms / 1000, UTC)) if ms is not None else None
-
-
-async def resume_campaign(invocation: "Invocation", wanted: str | None) -> int:
-    """Let a paused campaign go on; workers take it up at once."""
-    setting = read_setting(invocation)
-    async with open_campaign(setting, wanted) as (ledgers, campaign_id):
-        resumed = await ledgers.campaigns.resume(campaign_id)
-        state = (await ledgers.campaigns.status(campaign_id)).state
-    if not resumed and state is not CampaignState.RUNNING:
-        raise UsageError("E114", f"{campaign_id} is {state}, not paused", safe="Nothing was changed.")
-    if invocation.as_json:
-        invocation.document(campaign_id=campaign_id, state=state)
-    else:
-        invocation.data(f"{campaign_id} goes on")
-    return 0

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from mailer.vocabulary.campaign import CampaignState, CampaignStatus
-
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
     from mailer.cli.invocation import Invocation
+    from mailer.vocabulary.campaign import CampaignStatus
 
 LOOK_S = 0.2
 LINE_EVERY_S = 10.0
@@ -21,6 +20,9 @@ class Progress(Protocol):
 
     def show(self, done: int, total: int, note: str = "") -> None:
         """Say where it stands now; may be called as often as one likes."""
+
+    def make_room(self) -> None:
+        """Draw nothing any more: a question stands below."""
 
 
 @contextmanager
@@ -39,7 +41,15 @@ def _bar(invocation: "Invocation", name: str) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as RichProgress
 
-    console = Console(file=sys.stderr, no_color=not invocation.color_live, force_terminal=True)
+    # What other lines say is no markup: `[y/N]` would be taken for a tag.
+    console = Console(
+        file=sys.stderr,
+        no_color=not invocation.color_live,
+        force_terminal=True,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
     columns = (
         TextColumn("  {task.description}", markup=False),
         BarColumn(bar_width=32),
@@ -59,10 +69,13 @@ class _Bar:
     def show(self, done: int, total: int, note: str = "") -> None:
         self._bar.update(self._task, completed=done, total=total or None, note=note)
 
+    def make_room(self) -> None:
+        self._bar.stop()
+
 
 class _Lines:
     def __init__(self, invocation: "Invocation", name: str) -> None:
-        self._common = invocation
+        self._invocation = invocation
         self._name = name
         self._said_at = time.monotonic()
 
@@ -70,7 +83,10 @@ class _Lines:
         if time.monotonic() - self._said_at >= LINE_EVERY_S:
             self._said_at = time.monotonic()
             of = f"/{total}" if total else ""
-            self._common.say(f"{self._name}: {done}{of} {note}".rstrip())
+            self._invocation.say(f"{self._name}: {done}{of} {note}".rstrip())
+
+    def make_room(self) -> None:
+        """Lines are in nobody's way."""
 
 
 class Rate:
@@ -87,7 +103,7 @@ class Rate:
         return (done - before) / (now - then) if now > then else 0.0
 
 
-def note_of(status: CampaignStatus, rate: float) -> str:
+def note_of(status: "CampaignStatus", rate: float) -> str:
     """What a progress line says beside the numbers."""
     totals = status.totals
     troubles = {
@@ -100,6 +116,6 @@ def note_of(status: CampaignStatus, rate: float) -> str:
     return f"{rate:.0f} msg/s" + (f" · {told}" if told else "")
 
 
-def is_over(status: CampaignStatus) -> bool:
+def is_over(status: "CampaignStatus") -> bool:
     """True when nothing more will happen by itself."""
-    return status.state in (CampaignState.FINISHED, CampaignState.CANCELLED, CampaignState.PAUSED)
+    return status.is_over

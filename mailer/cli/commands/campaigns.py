@@ -76,10 +76,20 @@ def send(
 
 
 @command("mailer status")
-def status(context: Context, campaign_id: CampaignId = None) -> int:
+def status(
+    context: Context,
+    campaign_id: CampaignId = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Count the campaign's ledger again; exit 3 where it differs.")
+    ] = False,
+) -> int:
     """Show campaigns, workers and the queue."""
     from mailer.cli.status import show_status
 
+    if verify:
+        from mailer.cli.verifying import verify_campaign
+
+        return asyncio.run(verify_campaign(context.obj, campaign_id))
     return asyncio.run(show_status(context.obj, campaign_id))
 
 
@@ -119,11 +129,3 @@ def report(
         exit_code=exit_code,
     )
     return asyncio.run(show_report(context.obj, campaign_id, flags))
-
-
-@command("mailer resume newsletter-7f3c")
-def resume(context: Context, campaign_id: CampaignId = None) -> int:
-    """Let a paused campaign go on."""
-    from mailer.cli.status import resume_campaign
-
-    return asyncio.run(resume_campaign(context.obj, campaign_id))

@@ -16,11 +16,16 @@ def worker(
         int | None, typer.Option("--connections", min=1, help="Connections to the relay per process.")
     ] = None,
     burst: Annotated[bool, typer.Option("--burst", help="End when nothing is queued or due.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only ask whether a worker on this machine is alive.")] = False,
     grace: Annotated[
         str, typer.Option("--grace", metavar="DURATION", help="For messages in flight at the end.")
     ] = "60s",
 ) -> int:
     """Run workers: they take what is queued and send it."""
+    if check:
+        from mailer.cli.checking import check_worker
+
+        return asyncio.run(check_worker(context.obj))
     from mailer.cli.work import work
 
     return asyncio.run(work(context.obj, processes=processes, connections=connections, burst=burst, grace=grace))

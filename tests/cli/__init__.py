@@ -1,0 +1,1 @@
+"""The command line, started the way a user starts it."""
