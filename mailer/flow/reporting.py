@@ -151,7 +151,8 @@ def _reason(key: tuple[object, ...], count: int, example: "RecipientRecord") -> 
         state=example.state,
         code=example.code,
         enhanced_code=example.enhanced_code,
-        text=str(key[3]) or None,
+        # What happened once is told in its own words; what is common to many has no row and no queue id.
+        text=example.text if count == 1 else str(key[3]) or None,
         phase=example.phase,
         failure=example.failure,
         count=count,
