@@ -1,5 +1,6 @@
 """`mailer status`: campaigns, workers and the queue at a glance."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mailer.backends.redis.connection import check_server
@@ -8,6 +9,7 @@ from mailer.config.redis_url import redact
 from mailer.reports.figures import moment
 from mailer.reports.tables import status_table
 from mailer.vocabulary.campaign import CampaignState
+from mailer.vocabulary.errors import UsageError
 
 if TYPE_CHECKING:
     from mailer.backends.redis.fleet import Worker
@@ -27,7 +29,11 @@ async def show_status(invocation: "Invocation", wanted: str | None) -> int:
 
 
 async def _look(invocation: "Invocation", ledgers: "Ledgers", ids: list[str]) -> int:
-    statuses = [await ledgers.campaigns.status(campaign_id) for campaign_id in ids]
+    statuses = []
+    for campaign_id in ids:
+        # A draft may be dropped between the list and the look.
+        with suppress(UsageError):
+            statuses.append(await ledgers.campaigns.status(campaign_id))
     workers = await ledgers.fleet.alive()
     warnings = [f"{text[:4]} {text[5:]}" for text in await check_server(ledgers.redis, ledgers.keys)]
     return _tell(invocation, statuses, workers, ledgers.url, warnings + _unworked(statuses, workers))

@@ -10,9 +10,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
-WARNINGS = "error,ignore:unclosed transport <_UnixReadPipeTransport:ResourceWarning"
-"""Of Python, in every process; a worker leaves closing its standard input to the end of the process."""
+WARNINGS = (
+    "error"
+    # A worker process leaves closing its standard input to its end.
+    ",ignore:unclosed transport <_UnixReadPipeTransport:ResourceWarning"
+    # A pipeline of arq that was cancelled, when its pool had been closed.
+    ",ignore:Unclosed client session <redis.asyncio.client.Pipeline:ResourceWarning"
+)
+"""Of Python, in every process."""
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks into /proc")
 
 
 class Process(Protocol):

@@ -9,6 +9,7 @@ import pytest
 
 from mailer.backends import embedded
 from tests.cli.desk import Desk
+from tests.cli.running import needs_proc
 
 ONE_BY_ONE = "[smtp]\nmax_connections = 1\n"
 SLOW = ["ann", "slow+500ms", "bob", "slow+501ms", "cy"]
@@ -93,6 +94,7 @@ def test_a_worker_drains_and_gives_the_rest_back(own_desk: Desk, number: signal.
     assert own_desk.processes() == []
 
 
+@needs_proc
 def test_a_queue_server_that_dies_under_a_send_ends_neither_it_nor_a_message(own_desk: Desk) -> None:
     people = ["ann", "slow+500ms", "bob"]
     own_desk.campaign(*people, more=ONE_BY_ONE)

@@ -82,7 +82,10 @@ def test_a_login_works_and_its_password_stays_secret(own_desk: Desk, scripted: S
     assert len(relay.deliveries) == 1
     assert {event.argument.partition(" ")[0] for event in relay.events if event.verb == "AUTH"} == {"PLAIN"}
     assert all(event.is_protected for event in relay.events if event.verb == "AUTH")
-    looks = [own_desk.run("report", "--format", form, environ=secret) for form in ("json", "jsonl", "html", "table")]
+    reports = [
+        own_desk.start("report", "--format", form, environ=secret) for form in ("json", "jsonl", "html", "table")
+    ]
+    looks = [own_desk.end(report) for report in reports]
     assert not shown(sent, *looks)
     assert not is_in(everything_in(own_desk.data))
     assert not any(is_in(file.read_bytes()) for file in own_desk.data.rglob("*") if file.is_file())
