@@ -5,6 +5,10 @@ import re
 from collections.abc import Mapping
 
 _MAY_BE_ZERO = frozenset({"delivery.confirm_above"})
+_AT_MOST: Mapping[str, int] = {
+    # Redis keeps the states of a chunk in its compact form up to 512 fields.
+    "queue.chunk_size": 500,
+}
 
 _FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "campaign.name": (re.compile(r"[A-Za-z0-9-]+"), "letters, digits and -"),
@@ -31,6 +35,8 @@ def form_missed(key: str, value: object) -> str | None:
 def _number_missed(key: str, value: float) -> str | None:
     if key in _MAY_BE_ZERO:
         return None if value >= 0 else "0 or more"
+    if value > _AT_MOST.get(key, math.inf):
+        return f"{_AT_MOST[key]} or less"
     if _is_positive(value):
         return None
     return "1 or more" if isinstance(value, int) else "a duration above 0"

@@ -86,7 +86,7 @@ class QueueSettings:
     prefix: str = "mailer"
     """The first part of every key."""
     chunk_size: int = 100
-    """Recipients per arq job."""
+    """Recipients per arq job, at most 500."""
     lease: Duration = 10.0
     """Seconds of silence after which a worker loses its claims."""
     high_water: Size = 256 * 2**20
