@@ -236,7 +236,6 @@ async def test_a_chunk_that_rests_has_no_job_before_its_time(ledgers: Ledgers) -
         assert due is not None
         assert 0 < due <= 0.05
         await asyncio.sleep(0.06)
-        assert await healer.next_due_s() == 0.0
         assert await healer.revive() == 1
         assert await jobs(ledgers) == ["0:1"]
         assert await healer.next_due_s() is None
@@ -281,8 +280,26 @@ async def test_a_paused_campaign_keeps_nobody_awake(ledgers: Ledgers) -> None:
     assert await healer.revive() == 0
     assert await ledgers.campaigns.live() == [campaign.id]
     await ledgers.campaigns.resume(campaign.id)
-    assert await healer.next_due_s() == 0.0
     assert await healer.revive() == 1
+
+
+async def test_a_due_retry_counts_as_due_until_somebody_claims_it(ledgers: Ledgers) -> None:
+    campaign = await running(ledgers, drafts([1, 2]))
+    await lose_jobs(ledgers)
+    healer = reconciler(ledgers)
+    async with hand(ledgers) as worker:
+        claim = await worker.claim(campaign)
+        worker.delivery.record(claim, claim.recipients[0], deferred(claim.redis_ms))
+        worker.delivery.record(claim, claim.recipients[1], deferred(claim.redis_ms + 300_000))
+        await worker.delivery.end_run(claim)
+        assert await healer.revive() == 1
+        # Its job waits: nobody may think that all that is left is far away, and no second job is made.
+        assert not await ledgers.campaigns.is_idle()
+        assert ((await ledgers.campaigns.status(campaign.id)).next_due_ms or 0) <= claim.redis_ms
+        assert await healer.revive() == 0
+        again = await worker.claim(campaign)
+        assert len(again.recipients) == 1
+        assert ((await ledgers.campaigns.status(campaign.id)).next_due_ms or 0) > claim.redis_ms
 
 
 async def test_a_campaign_paused_and_resumed_gets_its_jobs_back(ledgers: Ledgers) -> None:

@@ -57,8 +57,7 @@ class RedisReconciler:
             base = self._keys.base(campaign_id)
             state = await self._redis.hget(self._keys.campaign(campaign_id), "state")
             if state == b"running":
-                due = [int(chunk) for chunk in await self._redis.zrangebyscore(base + "due", "-inf", now)]
-                made += await self._again(campaign_id, due)
+                made += await self._again(campaign_id, await self._due(campaign_id, now))
                 made += await self._lost(campaign_id)
             elif state not in (b"paused", b"draft", b"scheduled") and not await self._redis.exists(base + "open"):
                 if await retire(self._redis, self._keys, campaign_id):
@@ -72,15 +71,26 @@ class RedisReconciler:
                 made += await self._lost(campaign_id)
         return made
 
+    async def _due(self, campaign_id: str, now: int) -> list[int]:
+        """Chunks with a due retry and no job yet. They count as due until somebody claims them."""
+        base = self._keys.base(campaign_id)
+        chunks = [int(chunk) for chunk in await self._redis.zrangebyscore(base + "due", "-inf", now)]
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for chunk in chunks:
+                pipe.zscore(base + "open", chunk)
+            generations = await pipe.execute()
+        found = zip(chunks, generations, strict=True)
+        waiting = [(campaign_id, chunk, int(generation)) for chunk, generation in found if generation is not None]
+        return [chunk for _, chunk, _ in await self._jobs.missing(waiting)]
+
     async def _again(self, campaign_id: str, chunks: list[int]) -> int:
         base = self._keys.base(campaign_id)
         async with self._redis.pipeline(transaction=True) as pipe:
             for chunk in chunks:
-                pipe.zrem(base + "due", chunk)
                 # One that was packed meanwhile is not opened again: nobody would ever close it.
                 pipe.zadd(base + "open", {str(chunk): 1}, xx=True, incr=True)
             answers = await pipe.execute()
-        found = zip(chunks, answers[1::2], strict=True)
+        found = zip(chunks, answers, strict=True)
         again = [(campaign_id, chunk, int(generation)) for chunk, generation in found if generation is not None]
         await self._jobs.enqueue(again)
         return len(again)
@@ -105,7 +115,9 @@ class RedisReconciler:
         times = []
         for campaign_id in await self._live():
             if await self._redis.hget(self._keys.campaign(campaign_id), "state") == b"running":
-                first = await self._redis.zrange(self._keys.base(campaign_id) + "due", 0, 0, withscores=True)
+                # Those that are due already have their jobs; to look again at once would change nothing.
+                key = self._keys.base(campaign_id) + "due"
+                first = await self._redis.zrangebyscore(key, f"({now}", "+inf", start=0, num=1, withscores=True)
                 times += [score for _, score in first]
         return max(0.0, (min(times) - now) / 1000) if times else None
 
