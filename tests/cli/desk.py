@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from mailer.backends import embedded
 from mailer.backends.redis.ledgers import Ledgers, open_ledgers
@@ -123,7 +123,7 @@ class Desk:
         environ: Mapping[str, str] = NOTHING,
         cold: bool = False,
         stdin: str = "",
-        stdout: Any = None,
+        stdout: IO[Any] | None = None,
     ) -> Running:
         """Start a command: cold as `mailer …` in a shell does (only then it can have another stdout), or warm."""
         out, err, source = (self.folder / f".{len(self._started)}.{name}" for name in ("out", "err", "in"))

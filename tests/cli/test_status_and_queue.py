@@ -7,7 +7,7 @@ from tests.cli.desk import Desk
 
 
 def test_an_empty_queue_has_a_status(own_desk: Desk) -> None:
-    done = own_desk.run("status", cold=True)
+    done = own_desk.run("status")
     assert done.code == 0
     assert "no campaign yet" in done.out
     assert "workers: none" in done.out
