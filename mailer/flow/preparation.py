@@ -14,7 +14,7 @@ from mailer.policy.addressing import Address, AddressError, parse_sender
 from mailer.policy.columns import find_email_column
 from mailer.policy.header_values import UnsafeValueError
 from mailer.policy.message import Skeleton
-from mailer.policy.rendering import Template, load_template
+from mailer.policy.rendering import RowRenderError, Template, load_template
 from mailer.vocabulary.campaign import Campaign
 from mailer.vocabulary.errors import SourceError, TemplateError, UsageError
 from mailer.vocabulary.settings import CampaignSettings, DeliverySettings, SmtpSettings
@@ -84,7 +84,7 @@ def prepare(
     )
     needed = tuple(sorted(template.variables - BUILT_IN))
     source = open_source(recipients, base, (settings.email_column,))
-    check_columns(source, settings.email_column, needed)
+    check_columns(source, settings.email_column, needed, template)
     fingerprint = _hash(
         template.sha256,
         display_name,
@@ -136,7 +136,7 @@ def template_folder(spec: str, base: Path) -> Path:
     )
 
 
-def check_columns(source: RecipientSource, email_column: str, needed: tuple[str, ...]) -> None:
+def check_columns(source: RecipientSource, email_column: str, needed: tuple[str, ...], template: Template) -> None:
     """Refuse a list that lacks a column for the address or for the template, as far as its header tells."""
     if source.columns is None:
         return
@@ -153,11 +153,21 @@ def check_columns(source: RecipientSource, email_column: str, needed: tuple[str,
         raise TemplateError(
             "E301",
             f"{source.name} has no column {missing[0]!r}, which the template needs",
-            where=source.name,
+            where=_first_use(template, source) or source.name,
             why=f"columns: {', '.join(source.columns)}",
             hint=f'add the column, or write {{{{ {missing[0]} | default("…") }}}}',
             safe="Nothing was accepted and nothing was sent.",
         )
+
+
+def _first_use(template: Template, source: RecipientSource) -> str | None:
+    """File and line of the template where a row of this list would fail first, as an empty row shows it."""
+    try:
+        context = dict.fromkeys(source.columns or (), "")
+        template.render({**context, **dict.fromkeys(BUILT_IN, "")}, row=None, where=source.name)
+    except RowRenderError as error:
+        return error.where if error.code == "E301" else None
+    return None
 
 
 def _required(value: str | None, key: str, example: str) -> str:

@@ -70,7 +70,7 @@ class Campaigns:
             pipe.hgetall(self.keys.campaign(campaign_id))
             pipe.zrange(self.keys.base(campaign_id) + "due", 0, 0, withscores=True)
             fields, due = await pipe.execute()
-        if b"record" not in fields:
+        if b"record" not in fields or fields[b"state"] == b"dropped":
             raise UsageError("E109", f"no campaign {campaign_id!r}", hint="mailer status   lists the ids")
         text = {name.decode(): value.decode() for name, value in fields.items()}
         states = {name: int(text[name]) for name in Totals.__dataclass_fields__ if name in text}
