@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "logs",
         "",
     },
+    "scaffold": {""},
     "sources": {"backends"},
     "testing": {"backends", "capture"},
     "": {"vocabulary", "api"},
@@ -56,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 PURE = {
     "vocabulary": {"pydantic_core"},
     "interfaces": set[str](),
-    "policy": {"jinja2", "markupsafe", "email_validator", "idna"},
+    "policy": {"jinja2", "markupsafe", "email_validator", "idna", "markdown_it", "css_inline", "html_to_markdown"},
 }
 """Third parties that the inner rooms may use."""
 

@@ -7,37 +7,80 @@ from mailer.interfaces.session import Permit
 from mailer.vocabulary.acts import Resolution, Retried, Selection
 from mailer.vocabulary.campaign import Campaign, CampaignStatus, PausedBy
 from mailer.vocabulary.chunk import Attempt, Claim, Claimed, Draft
+from mailer.vocabulary.errors import UsageError
 from mailer.vocabulary.outcome import Outcome
 from mailer.vocabulary.recipient import LeftOut
 from mailer.vocabulary.report import RecipientRecord
+
+Ranges = tuple[tuple[int, int], ...]
+"""Rows of a source, as ranges of numbers with both ends, in order."""
+
+
+class CampaignGoneError(UsageError):
+    """Another producer dropped the campaign, or brought it to its end (E109): begin again with `open`."""
 
 
 class IntakeLedger(Protocol):
     """What the producer needs. Two producers of one campaign make one set of recipients."""
 
-    async def open(self, proposal: Campaign) -> Campaign:
+    async def open(self, proposal: Campaign, *, append: bool = False) -> Campaign:
         """Create the campaign unless its key is known; return the one that stands.
 
-        Raises `UsageError` E205 when the key is known with another fingerprint.
+        Raises `UsageError` E205 when the key is known with another fingerprint, unless this is to be appended to it.
         """
 
     async def status(self, campaign_id: str) -> CampaignStatus:
         """Where the campaign stands. Raises `UsageError` E109 when there is none."""
 
-    async def accept(self, campaign: Campaign, drafts: Sequence[Draft]) -> frozenset[str]:
-        """Store the drafts as one chunk, or nothing at all when some of their addresses are there already.
+    async def accept(self, campaign: Campaign, drafts: Sequence[Draft]) -> frozenset[int]:
+        """Store the drafts as one chunk with the files they carry, or nothing at all when some are there already.
 
-        Returns those addresses; empty means stored. Drafts after the first refusal are simply handed in again.
+        Returns the places of those; empty means stored. The others are simply handed in again.
         """
 
     async def leave_out(self, campaign: Campaign, run: str, rows: Sequence[LeftOut]) -> None:
         """Keep rows that never become recipients, until this run seals the campaign."""
 
-    async def seal(self, campaign: Campaign, run: str, *, invalid: int, duplicate: int, complete: bool) -> bool:
-        """The source was read to the end: the draft runs from now on. False when it was sealed before."""
+    async def seal(
+        self,
+        campaign: Campaign,
+        run: str,
+        *,
+        invalid: int,
+        duplicate: int,
+        complete: bool,
+        chosen: Ranges | None = None,
+        at_ms: int | None = None,
+    ) -> bool:
+        """The source was read to the end: the draft runs from now on, or waits for its time. False when sealed before.
 
-    async def complete(self, campaign: Campaign, run: str, *, invalid: int, duplicate: int) -> None:
-        """The second pass has stored the rest of a source larger than the high-water mark."""
+        `complete` is False when the rest of the source is to come (`complete` is called then).
+        """
+
+    async def reopen(self, campaign: Campaign, *, appending: str | None = None) -> None:
+        """More recipients are to come: until `complete` the campaign is not finished, and a finished one runs again.
+
+        `appending` is the fingerprint of another list; without it, it is more of the campaign's own.
+        Raises `UsageError` E114 when it was cancelled.
+        """
+
+    async def complete(
+        self,
+        campaign: Campaign,
+        run: str,
+        *,
+        invalid: int,
+        duplicate: int,
+        chosen: Ranges | None = None,
+        appended: str | None = None,
+    ) -> None:
+        """All that was to come is stored. The counts and left-out rows of this run are the campaign's from now on.
+
+        With `appended`, the fingerprint of another list, they are added to those there were, once for each list.
+        """
+
+    async def members(self, campaign_id: str, addresses: Sequence[str]) -> frozenset[str]:
+        """Those of the addresses that are recipients of a campaign. Raises `UsageError` E109 when there is none."""
 
     async def drop(self, campaign: Campaign) -> None:
         """Remove a draft and everything stored for it; a sealed campaign is left alone."""
@@ -57,6 +100,9 @@ class DeliveryLedger(Protocol):
 
     async def claim(self, campaign: Campaign, chunk: int) -> Claim:
         """Take the recipients of a chunk that are queued or due. Empty when there are none or it is not running."""
+
+    async def attachment(self, campaign: Campaign, digest: str) -> bytes:
+        """The content of a file that messages of this campaign carry. Raises LookupError when it is not there."""
 
     def permit(self, claim: Claim, recipients: Sequence[Claimed]) -> Permit:
         """The durable `sending` mark for these recipients, to be asked for by the session."""

@@ -19,11 +19,12 @@ class CampaignState(StrEnum):
 
 
 class PausedBy(StrEnum):
-    """Who paused a campaign: the relay's login, certificate or address; a wave of refusals; a person."""
+    """Who paused it: the relay (login, certificate, address); a wave of refusals; a person; a missed time to begin."""
 
     SERVICE = "service"
     REFUSALS = "refusals"
     OPERATOR = "operator"
+    SCHEDULE = "schedule"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class Campaign:
 
     `fingerprint` is the hash of everything that makes the content; the same `key` with another fingerprint is E205.
     `smtp.ca_file` is replaced by `ca_pem`, its content, so that a worker on another machine trusts the same authority.
+    `keeps_duplicates`: several rows may go to one address.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Campaign:
     created_ms: int
     version: str
     ca_pem: str | None = None
+    keeps_duplicates: bool = False
 
     @property
     def message_domain(self) -> str:
@@ -58,7 +61,12 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignStatus:
-    """Where a campaign stands, read in one step. Times are Unix milliseconds."""
+    """Where a campaign stands, read in one step. Times are Unix milliseconds.
+
+    `source_complete`: its own list was read to the end, or to the end of `chosen`. `chosen` are the rows that were
+    asked for, as ranges with both ends (None: all). `appended` are the fingerprints of further lists that were added,
+    `appending` that of one whose end has not been reached. `at_ms` is the time a scheduled campaign begins.
+    """
 
     campaign: Campaign
     state: CampaignState
@@ -70,6 +78,10 @@ class CampaignStatus:
     started_ms: int | None = None
     finished_ms: int | None = None
     next_due_ms: int | None = None
+    at_ms: int | None = None
+    chosen: tuple[tuple[int, int], ...] | None = None
+    appended: frozenset[str] = frozenset()
+    appending: str | None = None
 
     @property
     def is_resting(self) -> bool:

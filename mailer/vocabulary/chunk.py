@@ -1,5 +1,6 @@
 """About a hundred messages that travel together, and a worker's claim on their recipients."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mailer.vocabulary.outcome import Outcome
@@ -7,16 +8,34 @@ from mailer.vocabulary.recipient import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """One accepted row on its way into the ledger: the message as it will go over the wire, or why there is none.
+class Attached:
+    """A file that messages carry. Its content is stored once, whatever it is called in them.
 
-    `content` is empty where `outcome` says that it will never be sent (suppressed, or `failed` under `--skip-bad`).
+    `digest` is the SHA-256 of the content in hexadecimal, `size` its bytes; `read` reads it again, so that a list of
+    these holds no contents.
+    """
+
+    digest: str
+    size: int
+    name: str
+    read: Callable[[], bytes] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """One accepted recipient on its way into the ledger: the message as it will go over the wire, or why there is none.
+
+    `content` is empty where `outcome` says that it will never be sent (suppressed, or `failed` under `--skip-bad`);
+    where a file belongs it has a mark, see `policy.attachment_marks`. With `by_row` the recipient is the same only if
+    address and row are (copies, and rows kept although their address came before); else the address alone counts.
     """
 
     row: int
     email: str
     content: bytes
     outcome: Outcome | None = None
+    attached: tuple[Attached, ...] = ()
+    by_row: bool = False
 
     @property
     def state(self) -> State:
@@ -26,7 +45,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A recipient this worker holds: its message, and what happened to it before."""
+    """A recipient this worker holds: its message (with marks for attached files), and what happened to it before."""
 
     index: int
     row: int

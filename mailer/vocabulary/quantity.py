@@ -44,6 +44,11 @@ def parse_rate(text: object) -> "Rate":
     return Rate(float(match[1]), _PERIODS[match[2]])
 
 
+def parse_rates(value: object) -> "tuple[Rate, ...]":
+    """One rate, or a list of them. Raises ValueError."""
+    return tuple(parse_rate(item) for item in value) if isinstance(value, list | tuple) else (parse_rate(value),)
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """So many messages in so many seconds."""
@@ -74,3 +79,5 @@ Size = Annotated[int, _Reads(parse_size)]
 """Bytes, written as `10MB` or `256MiB`."""
 RateSetting = Annotated[Rate, _Reads(parse_rate)]
 """Messages in a period, written as `20/s`."""
+RatesSetting = Annotated[tuple[Rate, ...], _Reads(parse_rates)]
+"""One or several of them: `20/s`, or `["10/s", "300/min"]`."""

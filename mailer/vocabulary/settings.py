@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mailer.vocabulary.quantity import Duration, Size
+from mailer.vocabulary.quantity import Duration, RateSetting, RatesSetting, Size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,13 +14,13 @@ class CampaignSettings:
     name: str | None = None
     """Letters, digits and `-`; the first half of the campaign id."""
     template: str | None = None
-    """A folder name under `templates/`, or a folder."""
+    """A folder name under `templates/`, a folder, or a single file."""
     sender: str | None = None
     """The From header; its address is the reverse-path unless `envelope_sender` is given."""
     envelope_sender: str | None = None
     """The reverse-path: where the relay sends bounces."""
     recipients: str | None = None
-    """A CSV or JSON Lines file, or `-` for stdin."""
+    """A CSV, JSON Lines, xlsx or ods file, `campaign.py:rows`, or `-` for stdin."""
     email_column: str = "email"
     """The column with the address, in any case; `e-mail` and `mail` are found too."""
     to: str | None = None
@@ -29,16 +29,24 @@ class CampaignSettings:
     """Jinja2 that overrides the template's subject."""
     reply_to: str | None = None
     """The Reply-To header, Jinja2."""
+    cc: str | None = None
+    """Jinja2 for the Cc header: addresses that get a copy and are seen, separated by commas."""
+    bcc: str | None = None
+    """Jinja2: addresses that get a copy and are not seen, separated by commas."""
     headers: dict[str, str] = field(default_factory=dict)
     """Extra headers, name to Jinja2 value."""
+    attachments: tuple[str, ...] = ()
+    """Files below the campaign folder, each path Jinja2 (`invoices/{{ number }}.pdf`); stored once by content."""
     list_id: str | None = None
     """The List-ID header (RFC 2919)."""
     unsubscribe_url: str | None = None
     """An https URL, Jinja2; adds List-Unsubscribe and List-Unsubscribe-Post (RFC 8058)."""
     key: str | None = None
     """The idempotency key: the same key with the same content sends nothing twice. Default: a hash of the content."""
-    duplicates: Literal["first"] = "first"
-    """What happens to a second row with the same address: the first is kept."""
+    duplicates: Literal["first", "keep"] = "first"
+    """Of several rows with one address, `first` sends the first and `keep` sends every one."""
+    inline_css: bool = False
+    """Write the style sheets of the HTML part into its elements, after rendering."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +105,14 @@ class QueueSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySettings:
-    """`[delivery]`: retries, and when to stop."""
+    """`[delivery]`: pace, retries, and when to stop."""
 
+    rate: RatesSetting = ()
+    """Messages in a period over all workers together, as `20/s`; of several, all are kept."""
+    domain_rate: dict[str, RateSetting] = field(default_factory=dict)
+    """The same for single recipient domains: `"gmail.com" = "5/s"`."""
+    priority: int = 0
+    """Campaigns with a higher one go first; equal ones share the workers fairly."""
     retry_delays: tuple[Duration, ...] = (300.0, 900.0, 3600.0, 7200.0, 14400.0)
     """Seconds before each further try of a deferred recipient; the last one repeats; ±20 % jitter."""
     max_age: Duration = 172800.0
@@ -109,5 +123,7 @@ class DeliverySettings:
     """Policy or content refusals in a row (or more than 20 % of the last 50) that pause the campaign."""
     max_message_size: Size = 25 * 10**6
     """Bytes of a finished message; a larger one is a bad row."""
+    max_lateness: Duration = 21600.0
+    """Seconds after its time at which a scheduled campaign is paused instead of begun."""
     confirm_above: int = 50
     """Messages above which `mailer send` asks for the number to be typed."""
