@@ -16,6 +16,7 @@ from mailer.vocabulary.recipient import State
 from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.report import RecipientRecord
 from mailer.vocabulary.settings import DeliverySettings, SmtpSettings
+from tests.ledger.hands import hand
 
 REASON = {"failure": Class.PERMANENT, "reason": "no_such_mailbox"}
 SENT = Outcome(state=State.SENT, phase=Phase.DOT, reply=Reply(250, "2.0.0", "Ok: queued as 4XyZ1234"))
@@ -86,6 +87,13 @@ async def running(ledgers: Ledgers, *chunks: Sequence[Draft], **changes: Any) ->
         assert not await ledgers.intake.accept(campaign, chunk)
     assert await ledgers.intake.seal(campaign, "run", invalid=0, duplicate=0, complete=True)
     return campaign
+
+
+async def work_off(ledgers: Ledgers, campaign: Campaign, outcome: Outcome = SENT) -> None:
+    """Bring everybody who is queued or due to this end."""
+    async with hand(ledgers) as worker:
+        for chunk in await ledgers.redis.zrange(ledgers.keys.base(campaign.id) + "open", 0, -1):
+            await worker.finish(await worker.claim(campaign, int(chunk)), outcome)
 
 
 async def records(ledgers: Ledgers, campaign: Campaign) -> list[RecipientRecord]:

@@ -4,9 +4,9 @@ import asyncio
 import secrets
 
 import pytest
-from redis.exceptions import ResponseError
 
 from mailer.backends.redis.ledgers import Ledgers
+from mailer.interfaces.ledger import CampaignGoneError
 from mailer.vocabulary.campaign import CampaignState
 from mailer.vocabulary.chunk import Draft
 from mailer.vocabulary.errors import UsageError
@@ -37,7 +37,7 @@ async def test_a_chunk_with_a_known_address_is_stored_not_at_all(ledgers: Ledger
     await ledgers.intake.accept(campaign, drafts([1, 2, 3]))
     before = await all_keys(ledgers)
     present = await ledgers.intake.accept(campaign, drafts([2, 3, 4, 5]))
-    assert present == {"r2@x2.test", "r3@x0.test"}
+    assert present == {0, 1}
     assert await all_keys(ledgers) == before
     assert (await checked(ledgers, campaign)).totals.accepted == 3
     assert not await ledgers.intake.accept(campaign, drafts([4, 5]))
@@ -48,14 +48,14 @@ async def test_a_call_that_is_repeated_after_a_lost_reply_does_no_harm(ledgers: 
     campaign = await ledgers.intake.open(proposal())
     chunk = drafts(range(1, 30))
     assert await ledgers.intake.accept(campaign, chunk) == frozenset()
-    assert await ledgers.intake.accept(campaign, chunk) == {draft.email for draft in chunk}
+    assert await ledgers.intake.accept(campaign, chunk) == set(range(29))
     assert (await checked(ledgers, campaign)).totals.accepted == 29
 
 
 async def test_one_mailbox_spelt_in_two_ways_is_one_recipient(ledgers: Ledgers) -> None:
     campaign = await ledgers.intake.open(proposal())
     await ledgers.intake.accept(campaign, [Draft(row=1, email='"ann"@x.test', content=b"1")])
-    assert await ledgers.intake.accept(campaign, [Draft(row=2, email="ann@x.test", content=b"2")]) == {"ann@x.test"}
+    assert await ledgers.intake.accept(campaign, [Draft(row=2, email="ann@x.test", content=b"2")]) == {0}
 
 
 async def test_who_is_not_to_be_sent_to_is_final_from_the_beginning(ledgers: Ledgers) -> None:
@@ -81,7 +81,7 @@ async def test_duplicates_are_found_over_all_generations_of_the_index(ledgers: L
     assert any(key.startswith(base + "x:0:") for key in keys)
     assert any(key.startswith(base + "x:1:") for key in keys)
     again = drafts([0, 9_998, 9_999, 10_000, 10_001, 11_999, 12_000])
-    assert await ledgers.intake.accept(campaign, again) == {draft.email for draft in again[:-1]}
+    assert await ledgers.intake.accept(campaign, again) == set(range(6))
     assert not await ledgers.intake.accept(campaign, again[-1:])
     await ledgers.intake.drop(campaign)
     assert await keys_of(ledgers, campaign) == []
@@ -94,7 +94,7 @@ async def test_two_producers_at_once_make_one_set_of_recipients(ledgers: Ledgers
         for start in range(1, 100, 10):
             wanted = drafts(range(start, start + 10))
             while wanted and (present := await ledgers.intake.accept(campaign, wanted)):
-                wanted = [draft for draft in wanted if draft.email not in present]
+                wanted = [draft for place, draft in enumerate(wanted) if place not in present]
 
     await asyncio.gather(*(produce() for _ in range(4)))
     assert [record.row for record in await records(ledgers, campaign)] == list(range(1, 101))
@@ -104,7 +104,7 @@ async def test_two_producers_at_once_make_one_set_of_recipients(ledgers: Ledgers
 async def test_a_campaign_that_is_gone_accepts_nothing(ledgers: Ledgers) -> None:
     campaign = await ledgers.intake.open(proposal())
     await ledgers.intake.drop(campaign)
-    with pytest.raises(ResponseError, match="NOCAMPAIGN"):
+    with pytest.raises(CampaignGoneError, match="dropped"):
         await ledgers.intake.accept(campaign, drafts([1]))
     assert [key for key in await keys_of(ledgers, campaign) if not key.endswith(":ref")] == []
 
@@ -128,7 +128,7 @@ async def test_the_same_key_with_other_content_is_an_error_and_changes_nothing(l
 
 async def test_eight_that_open_one_key_at_once_make_one_campaign(ledgers: Ledgers) -> None:
     opened = await asyncio.gather(*(ledgers.intake.open(proposal(key="k")) for _ in range(8)))
-    assert len(set(opened)) == 1
+    assert len({campaign.id for campaign in opened}) == 1
     assert await ledgers.campaigns.ids() == [opened[0].id]
     assert len([key for key in await all_keys(ledgers) if key.endswith(":c")]) == 1
 
@@ -226,7 +226,7 @@ async def test_a_campaign_is_sealed_or_dropped_and_never_half_of_each(ledgers: L
             assert (await checked(ledgers, campaign)).totals.queued == 2
             assert await ledgers.campaigns.by_key(campaign.key) == campaign
         else:
-            assert "NOCAMPAIGN" in str(sealed)
+            assert isinstance(sealed, CampaignGoneError)
             assert [key for key in await keys_of(ledgers, campaign) if key.startswith(ledgers.keys.prefix)] == []
 
 
@@ -239,7 +239,7 @@ async def test_what_is_opened_while_it_is_dropped_is_whole_or_gone(ledgers: Ledg
         )
         (present,) = await asyncio.gather(ledgers.intake.accept(again, drafts([1, 2, 3])), return_exceptions=True)
         if isinstance(present, BaseException):
-            assert "NOCAMPAIGN" in str(present)
+            assert isinstance(present, CampaignGoneError)
         else:
             assert not present
             assert again.id != first.id

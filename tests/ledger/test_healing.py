@@ -405,3 +405,13 @@ async def test_one_message_that_cannot_be_read_ends_as_poison_and_the_others_are
                 continue
     assert await states(ledgers, campaign) == ["sent", "failed", "sent"]
     assert (await checked(ledgers, campaign)).state is CampaignState.FINISHED
+
+
+async def test_a_leader_that_leaves_hands_the_lead_on_at_once(ledgers: Ledgers) -> None:
+    assert await ledgers.fleet.lead("one")
+    assert not await ledgers.fleet.lead("two")
+    await ledgers.fleet.leave("two")
+    assert not await ledgers.fleet.lead("two")
+    await ledgers.fleet.leave("one")
+    assert await ledgers.fleet.lead("two")
+    assert not await ledgers.fleet.lead("one")

@@ -9,7 +9,8 @@ from tests.ledger.campaigns import records
 
 async def sound(ledgers: Ledgers, campaign: Campaign) -> CampaignStatus:
     """The status, after a recount that finds nothing wrong."""
-    assert await verify(ledgers.redis, ledgers.keys, campaign.id) == []
+    found = await verify(ledgers.redis, ledgers.keys, campaign.id)
+    assert not found, found
     return await ledgers.reading.status(campaign.id)
 
 

@@ -1,19 +1,24 @@
-"""An operator and workers at the same campaign in any order: after every step the counters are the recount."""
+"""An operator, workers and a producer at one campaign in any order: after every step the counters are the recount."""
 
 import asyncio
 import random
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from redis.exceptions import ResponseError
 
 from mailer.backends.redis.ledgers import Ledgers
 from mailer.policy.selection import select
 from mailer.vocabulary.acts import Resolution
 from mailer.vocabulary.campaign import Campaign, CampaignState
+from mailer.vocabulary.chunk import Draft
 from mailer.vocabulary.errors import UsageError
 from mailer.vocabulary.recipient import State
 from tests.ledger.campaigns import FAILED, IN_DOUBT, REFUSED, RELEASED, SENT, deferred, drafts, records, running
+from tests.ledger.files import File, carrying, files_of
 from tests.ledger.hands import Hand, hand, reconciler
 from tests.operator.recount import is_live, sound
 
@@ -23,6 +28,24 @@ if TYPE_CHECKING:
     from mailer.vocabulary.chunk import Claim, Claimed
 
 CHUNKS, STEPS = 3, 60
+KEEPS = ("queued", "claimed", "sending", "deferred", "refused", "failed", "in_doubt")
+"""States whose message is stored."""
+SHARED = File(b"the terms, for everybody")
+
+
+def with_copy(rows: Sequence[int], *files: File) -> list[Draft]:
+    """Messages that carry these files, each with a copy to one and the same address."""
+    return [
+        copy for draft in carrying(rows, *files) for copy in (draft, replace(draft, email="boss@x.test", by_row=True))
+    ]
+
+
+def plain(start: int) -> list[Draft]:
+    return drafts(range(start, start + 4))
+
+
+def laden(start: int) -> list[Draft]:
+    return [draft for row in (start, start + 1) for draft in with_copy([row], SHARED, File(b"%d" % row))]
 
 
 class Scene:
@@ -32,7 +55,9 @@ class Scene:
         self.ledgers, self.campaign, self.workers, self.chance = ledgers, campaign, workers, chance
         self.claims: list[tuple[Hand, Claim, list[Claimed]]] = []
         self.healer = reconciler(ledgers)
-        self.final: dict[int, State] = {}
+        self.final: dict[tuple[int, str], State] = {}
+        self.appending: list[str] = []
+        self.rows = 100
 
     async def claim(self) -> None:
         worker = self.chance.choice(self.workers)
@@ -79,6 +104,22 @@ class Scene:
             address = self.chance.choice(doubtful)
             await self.ledgers.control.resolve(self.campaign.id, [address], self.chance.choice(list(Resolution)))
 
+    async def append(self) -> None:
+        """Another list begins, or one more row of it comes, or it ends."""
+        step = self.chance.choice(["begin", "more", "end"]) if self.appending else "begin"
+        intake, self.rows = self.ledgers.intake, self.rows + 1
+        if step == "begin":
+            await intake.reopen(self.campaign, appending=f"list {self.rows}")
+            self.appending.append(f"list {self.rows}")
+        elif step == "more":
+            try:
+                assert not await intake.accept(self.campaign, with_copy([self.rows], SHARED, File(b"%d" % self.rows)))
+            except ResponseError as error:
+                if "CANCELLED" not in str(error):
+                    raise
+        else:
+            await intake.complete(self.campaign, "run", invalid=1, duplicate=0, appended=self.appending.pop())
+
     async def heal(self) -> None:
         await self.healer.revive()
 
@@ -95,17 +136,20 @@ class Scene:
     async def never_changing(self) -> None:
         """Sent, suppressed and cancelled stay what they are, whatever happens."""
         for record in await records(self.ledgers, self.campaign):
-            before = self.final.get(record.row)
+            who = (record.row, record.email)
+            before = self.final.get(who)
             assert before is None or record.state is before, (record, before)
             if record.state in (State.SENT, State.CANCELLED):
-                self.final[record.row] = record.state
+                self.final[who] = record.state
 
 
+@pytest.mark.parametrize("chunk_of", [plain, laden])
 @pytest.mark.parametrize("seed", range(12))
-async def test_counters_are_the_recount_after_every_step(ledgers: Ledgers, seed: int) -> None:
+async def test_counters_are_the_recount_after_every_step(
+    ledgers: Ledgers, seed: int, chunk_of: "Callable[[int], list[Draft]]"
+) -> None:
     chance = random.Random(seed)
-    chunks = [drafts(range(start, start + 4)) for start in range(1, 4 * CHUNKS, 4)]
-    campaign = await running(ledgers, *chunks)
+    campaign = await running(ledgers, *(chunk_of(start) for start in range(1, 4 * CHUNKS, 4)))
     async with hand(ledgers) as one, hand(ledgers) as two:
         for worker in (one, two):
             await worker.beat()
@@ -113,6 +157,7 @@ async def test_counters_are_the_recount_after_every_step(ledgers: Ledgers, seed:
         calm: list[Callable[[], Awaitable[None]]] = [
             *[scene.claim, scene.mark, scene.decide, scene.decide, scene.decide, scene.end] * 2,
             *[scene.pause, scene.resume, scene.resume, scene.retry, scene.resolve, scene.heal, scene.together],
+            *([scene.append] * 3 if chunk_of is laden else []),
         ]
         for number in range(STEPS):
             step = scene.cancel if number == STEPS - 15 and seed % 3 else chance.choice(calm)
@@ -130,3 +175,5 @@ async def test_counters_are_the_recount_after_every_step(ledgers: Ledgers, seed:
     if status.state is CampaignState.CANCELLED:
         assert status.totals.open == 0
         assert not await is_live(ledgers, campaign)
+    if not any(record.state.value in KEEPS for record in await records(ledgers, campaign)):
+        assert not await files_of(ledgers, campaign)

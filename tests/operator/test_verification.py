@@ -49,7 +49,7 @@ async def test_a_sound_campaign_has_no_violation(ledgers: Ledgers) -> None:
         ("redis.call('ZADD', b .. 'due', 0, '9')", "due: 1 chunks that do not exist"),
         ("redis.call('DEL', b .. 'h')", "chunk 2: 1 claims that nobody would take over"),
         ("redis.call('HSET', b .. 'c', 'state', 'finished')", "state: finished, but 3 recipients are not final"),
-        ("redis.call('DEL', ARGV[2])", "live: it has open chunks, and no reconciler looks after it"),
+        ("redis.call('DEL', ARGV[2])", "live: it has open chunks or a time to begin, and no reconciler looks after it"),
     ],
 )
 async def test_every_damage_is_told_in_words(ledgers: Ledgers, damage: str, words: str) -> None:

@@ -2,13 +2,14 @@
 
 import secrets
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from mailer.backends.redis.dropping import drop
 from mailer.backends.redis.keys import Keys
-from mailer.backends.redis.scripts import CONTROL, FORGET, OPEN
+from mailer.backends.redis.scripts import BEGIN, CONTROL, FORGET, OPEN
 from mailer.backends.redis.server import redis_ms
 from mailer.vocabulary.campaign import Campaign, CampaignState, CampaignStatus, PausedBy
 from mailer.vocabulary.errors import UsageError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Campaign).decode
+_read_ranges = msgspec.json.Decoder(tuple[tuple[int, int], ...]).decode
 
 
 class Campaigns:
@@ -28,13 +30,17 @@ class Campaigns:
         self.redis = redis
         self.keys = keys
 
-    async def open(self, proposal: Campaign) -> Campaign:
-        """Create the campaign unless its key is known; return the one that stands. Raises `UsageError` E205."""
+    async def open(self, proposal: Campaign, *, append: bool = False) -> Campaign:
+        """Create the campaign unless its key is known; return the one that stands.
+
+        Raises `UsageError` E205 when its content is another, unless this is to be appended to it.
+        """
         while True:
             known = await self.redis.hget(self.keys.by_key, proposal.key)
             campaign_id = known.decode() if known is not None else await self._reserve(proposal)
             record = _encode(replace(proposal, id=campaign_id))
-            opened: bytes | None = await OPEN(self.redis, [self.keys.campaign(campaign_id)], record)
+            name = self.keys.campaign(campaign_id)
+            opened: bytes | None = await OPEN(self.redis, [name], record, proposal.delivery.priority)
             if opened is not None:
                 standing = _decode(opened)
                 if standing.key != proposal.key:
@@ -46,7 +52,7 @@ class Campaigns:
                     break
             # It is being dropped, or was in this moment: the rest of it goes, and the key gets a new one.
             await drop(self.redis, self.keys, campaign_id, proposal.key)
-        if standing.fingerprint != proposal.fingerprint:
+        if standing.fingerprint != proposal.fingerprint and not append:
             raise _other_content(standing, proposal)
         return standing
 
@@ -86,6 +92,10 @@ class Campaigns:
             started_ms=int(text["started"]) if "started" in text else None,
             finished_ms=int(text["finished"]) if "finished" in text else None,
             next_due_ms=int(due[0][1]) if due else None,
+            at_ms=int(text["at"]) if "at" in text else None,
+            chosen=_read_ranges(text["chosen"]) if "chosen" in text else None,
+            appended=frozenset(text["appended"].split("\n")) if "appended" in text else frozenset(),
+            appending=text["appending"].partition("\n")[0] if "appending" in text else None,
         )
 
     async def ids(self) -> list[str]:
@@ -124,18 +134,27 @@ class Campaigns:
 
     async def pause(self, campaign_id: str, reason: str, by: PausedBy) -> bool:
         """Stop a running campaign. False when it was not running."""
-        return await self._move(campaign_id, CampaignState.RUNNING, CampaignState.PAUSED, reason, by)
+        return await self.stop(campaign_id, reason, by, CampaignState.RUNNING) is not None
 
-    async def pause_again(self, campaign_id: str, reason: str, by: PausedBy) -> bool:
-        """Give a paused campaign another reason. False when it was not paused."""
-        return await self._move(campaign_id, CampaignState.PAUSED, CampaignState.PAUSED, reason, by)
+    async def stop(self, campaign_id: str, reason: str, by: PausedBy, *old: CampaignState) -> CampaignState | None:
+        """Pause a campaign that is in one of these states. Returns the one it was in, None when it was in no such."""
+        was = await CONTROL(self.redis, [self.keys.campaign(campaign_id)], CampaignState.PAUSED, reason, by, *old)
+        return CampaignState(was.decode()) if was else None
 
     async def resume(self, campaign_id: str) -> bool:
-        """Let a paused campaign run. False when it was not paused."""
-        return await self._move(campaign_id, CampaignState.PAUSED, CampaignState.RUNNING, "", "")
+        """Let a paused campaign run, or wait for its time where that is to come. False when it was not paused."""
+        name = self.keys.campaign(campaign_id)
+        return bool(await CONTROL(self.redis, [name], CampaignState.RUNNING, "", "", CampaignState.PAUSED))
 
-    async def _move(self, campaign_id: str, old: CampaignState, new: CampaignState, reason: str, by: str) -> bool:
-        return bool(await CONTROL(self.redis, [self.keys.campaign(campaign_id)], old, new, reason, by))
+    async def begin(self, campaign_id: str, at_ms: int) -> CampaignState | None:
+        """Let a scheduled campaign run whose time has come, or pause it when it missed it by more than `max_lateness`.
+
+        Returns its state from now on, None when it was left: its time is to come, or it is not scheduled for `at_ms`.
+        """
+        time = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        reason = f"missed: it was to begin at {time}"
+        state = await BEGIN(self.redis, [self.keys.campaign(campaign_id)], at_ms, reason, PausedBy.SCHEDULE)
+        return CampaignState(state.decode()) if state else None
 
 
 def _other_content(standing: Campaign, proposal: Campaign) -> UsageError:
@@ -145,6 +164,6 @@ def _other_content(standing: Campaign, proposal: Campaign) -> UsageError:
         f"the key {proposal.key!r} belongs to {standing.id}, which has other content",
         why=f"{differs} changed since it was accepted ({standing.fingerprint[:12]} then, "
         f"{proposal.fingerprint[:12]} now).",
-        hint="give the new content another --key",
+        hint="give the new content another --key, or add its recipients to this one with --append",
         safe=f"Nothing was added and nothing was sent; {standing.id} is as it was.",
     )

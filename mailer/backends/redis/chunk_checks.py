@@ -23,7 +23,8 @@ class Counted:
     """One chunk, recounted: its recipients by state, who they are, and what is wrong with it."""
 
     states: Counter[str] = field(default_factory=Counter)
-    emails: list[str] = field(default_factory=list)
+    people: list[tuple[str, int]] = field(default_factory=list)
+    """Address and row of each."""
     message_bytes: int = 0
     violations: list[str] = field(default_factory=list)
 
@@ -45,7 +46,7 @@ def _wrong(
     packed, unpacked = parts.packed, parts.unpacked
     for entry in (*packed, *unpacked):
         counted.states[STATES[entry.letter].value] += 1
-        counted.emails.append(entry.email)
+        counted.people.append((entry.email, entry.row))
     yield from _partition(parts, packed, unpacked)
     yield from _messages(parts, packed, unpacked)
     yield from _held(parts, unpacked, holders)

@@ -23,6 +23,8 @@ class ChunkParts:
     messages_blob: bytes
     kept_blob: bytes
     values: dict[bytes, bytes] = field(repr=False)
+    attached: dict[str, str]
+    """The files that its messages mention, and as what (see `attachments`)."""
 
     @property
     def roster(self) -> Roster | None:
@@ -63,9 +65,28 @@ async def read_parts(redis: "Server", base: str, numbers: Sequence[int]) -> list
             for part in "aofmk":
                 pipe.get(f"{base}{part}:{number}")
             pipe.hgetall(f"{base}s:{number}")
+            pipe.hgetall(f"{base}g:{number}")
         answers = await pipe.execute()
     parts = []
     for place, number in enumerate(numbers):
-        roster, log, final, messages, kept, values = answers[6 * place : 6 * place + 6]
-        parts.append(ChunkParts(number, roster, log or b"", final or b"", messages or b"", kept or b"", values))
+        roster, log, final, messages, kept, values, files = answers[7 * place : 7 * place + 7]
+        attached = {
+            digest.decode("ascii", "replace"): kind.decode("ascii", "replace") for digest, kind in files.items()
+        }
+        blobs = (roster, log or b"", final or b"", messages or b"", kept or b"")
+        parts.append(ChunkParts(number, *blobs, values, attached))
     return parts
+
+
+async def read_people(redis: "Server", base: str, numbers: Sequence[int]) -> list[list[str]]:
+    """The addresses in each of these chunks, all as of one moment."""
+    async with redis.pipeline(transaction=True) as pipe:
+        for number in numbers:
+            pipe.get(f"{base}a:{number}")
+            pipe.get(f"{base}f:{number}")
+        answers = await pipe.execute()
+    people = []
+    for roster, final in zip(answers[::2], answers[1::2], strict=True):
+        emails = list(read_roster(roster).emails) if roster is not None else []
+        people.append(emails + [entry.email for entry in (unpack(final) if final else ())])
+    return people

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mailer.backends.redis.attachments import changed_in
 from mailer.backends.redis.chunk_parts import read_parts
 from mailer.backends.redis.entries import write_messages, write_roster
 from mailer.backends.redis.events import frame, read_events
@@ -36,6 +37,8 @@ async def pack_chunk(redis: "Server", keys: "Keys", campaign_id: str, chunk: int
             entry.index: frames[entry.index] for entry in done if entry.letter in KEPT_FRAMES and entry.index in frames
         }
         left = b"".join(frame(event) for event in read_events(parts.log) if event.index not in gone)
+        waiting = {index: frame_ for index, frame_ in frames.items() if index not in gone}
+        files = await changed_in(redis, keys, campaign_id, parts, waiting.values(), keep.values())
         packed = bool(
             await PACK(
                 redis,
@@ -45,9 +48,11 @@ async def pack_chunk(redis: "Server", keys: "Keys", campaign_id: str, chunk: int
                 f"{len(parts.log)}:{parts.final_digest}",
                 pack(everyone),
                 write_messages(keep) if keep else b"",
-                write_messages({index: frame_ for index, frame_ in frames.items() if index not in gone}),
+                write_messages(waiting),
                 write_roster(roster.without(gone)),
                 left,
+                len(files),
+                *files,
                 *sorted(gone),
             )
         )

@@ -1,16 +1,18 @@
 """The operator's side of the ledger: pause, resume, cancel, retry, resolve."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mailer.backends.redis.attachments import changed_in
 from mailer.backends.redis.campaigns import Campaigns
 from mailer.backends.redis.chunk_parts import read_parts
 from mailer.backends.redis.closing import retire, sweep_chunks
 from mailer.backends.redis.events import STATES
-from mailer.backends.redis.index import chunks_of
 from mailer.backends.redis.reopening import Act, act_of, plan
+from mailer.backends.redis.reviving import hand_in_all
 from mailer.backends.redis.scripts import CANCEL, REOPEN
+from mailer.backends.redis.searching import chunks_of
 from mailer.backends.redis.server import redis_ms
 from mailer.policy.addressing import key_of
 from mailer.vocabulary.acts import Resolution, Retried
@@ -28,10 +30,10 @@ if TYPE_CHECKING:
 
 AT_ONCE = 32
 """Chunks that are read in one step when somebody is looked for."""
-JOBS_AT_ONCE = 1000
 CHANGED, NOT_ALLOWED = -2, -3
 """Answers of `reopen.lua`."""
 
+_PAUSABLE = (CampaignState.RUNNING, CampaignState.SCHEDULED, CampaignState.PAUSED)
 _LETTERS = {Resolution.SENT: "S", Resolution.REFUSED: "R", Resolution.FAILED: "F", Resolution.RESEND: "q"}
 
 
@@ -45,30 +47,24 @@ class RedisControl:
         self._jobs = jobs
 
     async def pause(self, campaign_id: str, reason: str) -> bool:
-        """Stop a campaign that runs, or is paused for another reason. Raises `UsageError` E109, E114."""
-        if await self._campaigns.pause(campaign_id, reason, PausedBy.OPERATOR):
-            return True
-        if await self._campaigns.pause_again(campaign_id, reason, PausedBy.OPERATOR):
-            return False
-        raise await self._wrong_state(campaign_id, "cannot be paused")
+        """Stop a campaign that runs, waits for its time, or is paused for another reason. Raises E109, E114."""
+        was = await self._campaigns.stop(campaign_id, reason, PausedBy.OPERATOR, *_PAUSABLE)
+        if was is None:
+            raise await self._wrong_state(campaign_id, "cannot be paused")
+        return was is not CampaignState.PAUSED
 
     async def resume(self, campaign_id: str) -> bool:
-        """Let a paused campaign run, and hand in jobs for all that is open. Raises `UsageError` E109, E114."""
+        """Let a paused campaign run, with jobs for all that is open; or wait for its time, where that is to come.
+
+        Raises `UsageError` E109, E114.
+        """
         resumed = await self._campaigns.resume(campaign_id)
-        if not resumed and (await self._campaigns.status(campaign_id)).state is not CampaignState.RUNNING:
+        state = (await self._campaigns.status(campaign_id)).state
+        if state is CampaignState.RUNNING:
+            # Also when it ran already: whoever resumed it may have died before the jobs were handed in.
+            await hand_in_all(self._redis, self._keys, self._jobs, campaign_id)
+        elif not resumed and state is not CampaignState.SCHEDULED:
             raise await self._wrong_state(campaign_id, "not paused")
-        # Also when it ran already: whoever resumed it may have died before the jobs were handed in.
-        name = self._keys.base(campaign_id) + "open"
-        chunks = await self._redis.zrange(name, 0, -1)
-        for start in range(0, len(chunks), JOBS_AT_ONCE):
-            some = [int(chunk) for chunk in chunks[start : start + JOBS_AT_ONCE]]
-            async with self._redis.pipeline(transaction=True) as pipe:
-                for chunk in some:
-                    # A generation of its own: the job of the old one may be ending with nothing in its hands.
-                    pipe.zadd(name, {str(chunk): 1}, xx=True, incr=True)
-                answers = await pipe.execute()
-            found = zip(some, answers, strict=True)
-            await self._jobs.enqueue([(campaign_id, chunk, int(made)) for chunk, made in found if made is not None])
         return resumed
 
     async def cancel(self, campaign_id: str, reason: str) -> int:
@@ -113,7 +109,7 @@ class RedisControl:
         """
         await self._campaigns.status(campaign_id)
         wanted = {key_of(address) for address in addresses}
-        found = await chunks_of(self._redis, self._keys.base(campaign_id), sorted(wanted))
+        found = await chunks_of(self._redis, self._keys, campaign_id, sorted(wanted))
         unknown = wanted - found.keys()
         if unknown:
             raise UsageError(
@@ -122,15 +118,14 @@ class RedisControl:
         if resolution is Resolution.RESEND:
             await self._refuse_suppressed(sorted(wanted))
         letter = _LETTERS[resolution]
-        for parts in await read_parts(self._redis, self._keys.base(campaign_id), sorted(set(found.values()))):
-            for entry in [*parts.packed, *parts.unpacked]:
-                if key_of(entry.email) in wanted and not _may_resolve(entry, resolution):
-                    raise UsageError(
-                        "E114",
-                        f"{entry.email} is {STATES[entry.letter]}, not in doubt",
-                        hint=f"mailer retry {campaign_id}   tries refused and failed recipients again",
-                        safe="Nothing was changed.",
-                    )
+        chunks = sorted(set().union(*found.values()))
+        if stuck := await self._unresolvable(campaign_id, chunks, wanted, resolution):
+            raise UsageError(
+                "E114",
+                f"{stuck[0].email} is {STATES[stuck[0].letter]}, not in doubt",
+                hint=f"mailer retry {campaign_id}   tries refused and failed recipients again",
+                safe="Nothing was changed.",
+            )
         text = "operator: resend" if resolution is Resolution.RESEND else f"operator: resolved as {resolution}"
         now = await redis_ms(self._redis)
 
@@ -139,7 +134,24 @@ class RedisControl:
                 return None
             return act_of(entry, letter, text, now)
 
-        return sum([(await self._reopen(campaign_id, chunk, act)).recipients for chunk in sorted(set(found.values()))])
+        return sum([(await self._reopen(campaign_id, chunk, act)).recipients for chunk in chunks])
+
+    async def _unresolvable(
+        self, campaign_id: str, chunks: Sequence[int], wanted: Collection[str], resolution: Resolution
+    ) -> "list[Entry]":
+        """One recipient for each address key of which none is in doubt, nor as the resolution would have it."""
+        stuck: dict[str, Entry] = {}
+        settled: set[str] = set()
+        for start in range(0, len(chunks), AT_ONCE):
+            some = chunks[start : start + AT_ONCE]
+            for parts in await read_parts(self._redis, self._keys.base(campaign_id), some):
+                for entry in [*parts.packed, *parts.unpacked]:
+                    if (key := key_of(entry.email)) in wanted:
+                        if _may_resolve(entry, resolution):
+                            settled.add(key)
+                        else:
+                            stuck.setdefault(key, entry)
+        return [entry for key, entry in stuck.items() if key not in settled]
 
     async def _reopen(self, campaign_id: str, chunk: int, act: Act, limit: int | None = None) -> Retried:
         base = self._keys.base(campaign_id)
@@ -151,6 +163,7 @@ class RedisControl:
             made = plan(parts, act, limit, await self._listed(parts, act))
             if not made.moved:
                 return _told(made)
+            made.files = await changed_in(self._redis, self._keys, campaign_id, parts, made.waiting, made.held)
             generation = int(await run(parts.final_digest, *made.arguments))
             if generation == CHANGED:
                 continue

@@ -1,20 +1,20 @@
 """The worker's side of the ledger: claims, marks, outcomes, and packing what is final."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import structlog
 from redis import exceptions
 
+from mailer.backends.redis.attachments import content_of
 from mailer.backends.redis.campaigns import Campaigns
 from mailer.backends.redis.closing import pack_chunk
 from mailer.backends.redis.connection import PASSING
 from mailer.backends.redis.entries import Entry, read_entries, read_messages, read_roster
 from mailer.backends.redis.events import LETTERS, Event, event_of, frame
-from mailer.backends.redis.frames import Frames
-from mailer.backends.redis.intake import read_frames
-from mailer.backends.redis.recorder import LONGEST_PAUSE_S, WON, Recorder
+from mailer.backends.redis.frames import Frames, read_frames
+from mailer.backends.redis.persisting import persistently
+from mailer.backends.redis.recorder import WON, Recorder
 from mailer.backends.redis.scripts import CLAIM, END_RUN, TAKE_OVER
 from mailer.backends.redis.suppression import suppression_note
 from mailer.interfaces.session import Permit, PermitUnavailableError
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 MARK_TIMEOUT_S = 20.0
 """How long an open envelope waits for its mark; a relay waits longer for the message (RFC 5321 section 4.5.3.2.5)."""
-
-log = structlog.get_logger("mailer.ledger")
 
 
 class RedisDelivery:
@@ -99,6 +97,10 @@ class RedisDelivery:
             redis_ms=now,
         )
 
+    async def attachment(self, campaign: "Campaign", digest: str) -> bytes:
+        """The content of a file that messages of this campaign carry. Raises LookupError when it is not there."""
+        return await content_of(self._redis, self._keys.base(campaign.id), digest)
+
     async def _give_back(self, campaign_id: str, chunk: int, token: str, *, crashed: bool) -> None:
         async def give_back() -> None:
             key, base = self._keys.campaign(campaign_id), self._keys.base(campaign_id)
@@ -108,7 +110,7 @@ class RedisDelivery:
 
     async def _codec(self, campaign_id: str) -> Frames:
         if (codec := self._frames.get(campaign_id)) is None:
-            codec = self._frames[campaign_id] = await read_frames(self._campaigns, campaign_id)
+            codec = self._frames[campaign_id] = await read_frames(self._redis, self._keys, campaign_id)
         return codec
 
     async def _suppressed(self, emails: Sequence[str]) -> frozenset[str]:
@@ -200,23 +202,6 @@ class RedisDelivery:
 
         await persistently(pause)
         return paused
-
-
-async def persistently(call: Callable[[], Awaitable[None]]) -> None:
-    """Repeat an idempotent call until the ledger takes it: work that ended must not stay claimed."""
-    pause = 0.05
-    while True:
-        try:
-            await call()
-        except (*PASSING, exceptions.ResponseError) as error:
-            if str(error).startswith("NOCAMPAIGN"):
-                return
-            if pause == LONGEST_PAUSE_S:
-                log.warning("the ledger does not answer", cause=str(error) or type(error).__name__)
-            await asyncio.sleep(pause)
-            pause = min(LONGEST_PAUSE_S, pause * 2)
-        else:
-            return
 
 
 def _claimed(entry: Entry, content: bytes) -> Claimed:

@@ -20,9 +20,12 @@ async def drop(redis: "Server", keys: "Keys", campaign_id: str, key: str) -> Non
     # Its chunks first: an index without them would pass for recipients that were accepted.
     chunks, indexed = await redis.hmget(record, ["chunks", "indexed"])
     runs = await redis.smembers(base + "runs")
-    names = [f"{base}{part}:{n}" for n in range(int(chunks or 0)) for part in "masofk"]
+    names = [f"{base}{part}:{n}" for n in range(int(chunks or 0)) for part in "masofkg"]
     names += shards_in_use(base, int(indexed or 0))
-    names += [base + part for part in ("ref", "open", "due", "h", "l", *(f"l:{run.decode()}" for run in runs), "runs")]
+    files = {*await redis.hkeys(base + "r"), *await redis.smembers(base + "u")}
+    names += [f"{base}b:{digest.decode()}" for digest in files]
+    names += [f"{base}l:{run.decode()}" for run in runs]
+    names += [base + part for part in ("r", "w", "u", "ref", "open", "due", "h", "l", "la", "runs")]
     for start in range(0, len(names), _BATCH):
         await redis.unlink(*names[start : start + _BATCH])
     await redis.zrem(keys.campaigns, campaign_id)

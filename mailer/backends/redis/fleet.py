@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mailer.backends.redis.scripts import LEAD
+from mailer.backends.redis.scripts import LEAD, LEAVE
 from mailer.backends.redis.server import redis_ms
 
 if TYPE_CHECKING:
@@ -37,11 +37,8 @@ class Fleet:
         self._lease_ms = int(lease_s * 1000)
 
     async def leave(self, owner: str) -> None:
-        """A worker ends in an orderly way and holds nothing any more."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.zrem(self._keys.workers, owner)
-            pipe.hdel(self._keys.worker_details, owner)
-            await pipe.execute()
+        """A worker ends in an orderly way and holds nothing any more: neither claims nor the lead."""
+        await LEAVE(self._redis, [self._keys.workers, self._keys.worker_details, self._keys.leader], owner)
 
     async def lead(self, owner: str) -> bool:
         """True for the one worker that reconciles; another takes over when it is silent for half a lease."""

@@ -1,6 +1,12 @@
 """Messages as small frames: each compressed against the campaign's reference message."""
 
-from mailer.backends.redis.zstd import ZstdCompressor, ZstdDecompressor, ZstdDict, ZstdError
+from typing import TYPE_CHECKING
+
+from mailer.backends.redis.zstd import ZstdCompressor, ZstdDecompressor, ZstdDict, ZstdError, decompress
+
+if TYPE_CHECKING:
+    from mailer.backends.redis.keys import Keys
+    from mailer.backends.redis.server import Server
 
 LEVEL = 3
 MAX_CONTENT = 100 * 2**20
@@ -30,3 +36,9 @@ class Frames:
         if not decompressor.eof:
             raise ValueError("damaged frame: it does not end")
         return content
+
+
+async def read_frames(redis: "Server", keys: "Keys", campaign_id: str) -> Frames:
+    """The campaign's codec, made from its reference message."""
+    reference = await redis.get(keys.base(campaign_id) + "ref")
+    return Frames(decompress(reference) if reference is not None else b"")

@@ -11,29 +11,27 @@ SHARDS = (100, 1_000, 10_000, 100_000)
 """Shards by generation, as `accept.lua` makes them."""
 
 
-def hash_of(key: str) -> bytes:
-    """Eight bytes that stand for an address, by its key, in the index."""
-    return hashlib.blake2b(key.encode(), digest_size=8).digest()
+def hash_of(key: str, row: int | None = None) -> bytes:
+    """Eight bytes that stand in the index for an address, by its key, or for an address in one row."""
+    # No address has a NUL in it, so no two of these read alike.
+    name = key if row is None else f"{key}\0{row}"
+    return hashlib.blake2b(name.encode(), digest_size=8).digest()
 
 
-async def chunks_of(redis: "Server", base: str, keys: Sequence[str]) -> dict[str, int]:
-    """The chunk of each of these address keys; those that are no recipients are left out."""
+async def chunks_with(redis: "Server", base: str, hashes: Sequence[bytes]) -> list[int | None]:
+    """The chunk of each of these hashes, None for those that are not in the index."""
     async with redis.pipeline(transaction=False) as pipe:
-        for key in keys:
-            for name in shards_of(base, key):
-                pipe.hget(name, hash_of(key))
+        for hash_ in hashes:
+            for name in shards_of(base, hash_):
+                pipe.hget(name, hash_)
         answers = await pipe.execute()
-    found = {}
-    for place, key in enumerate(keys):
-        chunks = [int(chunk) for chunk in answers[place * len(SHARDS) : (place + 1) * len(SHARDS)] if chunk is not None]
-        if chunks:
-            found[key] = chunks[0]
-    return found
+    each = [answers[start : start + len(SHARDS)] for start in range(0, len(answers), len(SHARDS))]
+    return [next((int(chunk) for chunk in found if chunk is not None), None) for found in each]
 
 
-def shards_of(base: str, key: str) -> list[str]:
-    """The shard of an address in every generation of the index."""
-    number = int.from_bytes(hash_of(key)[:4], "big")
+def shards_of(base: str, hash_: bytes) -> list[str]:
+    """The shard of a hash in every generation of the index."""
+    number = int.from_bytes(hash_[:4], "big")
     return [f"{base}x:{generation}:{number % shards}" for generation, shards in enumerate(SHARDS)]
 
 

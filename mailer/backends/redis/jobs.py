@@ -1,6 +1,8 @@
 """arq jobs: the alarm clock. A job says only where to look (campaign, chunk) and may be lost, doubled or expired."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from mailer.backends.redis.connection import PASSING
+from mailer.backends.redis.scripts import ENQUEUE
 from mailer.backends.redis.server import redis_ms
 
 if TYPE_CHECKING:
@@ -29,6 +32,9 @@ UNCLAIMED_S = 30
 """Seconds after which a job that was taken should have claimed its chunk. arq's lock on it has no owner, and lasts as
 long as a job may."""
 BATCH = 500
+TURNS = 2**40
+"""Scores that each priority has: about 10^12 jobs, until the queue is empty and begins anew."""
+MOST_PRIORITY = 1000
 
 _CLAIMED_BY_MS = (JOB_TIMEOUT_S + 10 - UNCLAIMED_S) * 1000
 """What is left of arq's lock by then: arq adds ten seconds to the time-out."""
@@ -46,28 +52,51 @@ def deserialize(blob: bytes) -> Any:
     return _decode(blob)
 
 
+def scores_of(priority: int) -> tuple[int, int]:
+    """The lowest and the highest score of a priority: a higher priority stands before, and all before time began.
+
+    What is beyond ±1000 counts as that. Scores are whole numbers that a double holds, and never 0: to arq that is none.
+    """
+    place = -min(MOST_PRIORITY, max(-MOST_PRIORITY, priority)) - MOST_PRIORITY - 1
+    return place * TURNS, (place + 1) * TURNS - 1
+
+
 class Jobs:
-    """Hands in jobs, many in one round trip, in the form that arq's own `enqueue_job` gives them."""
+    """Hands in jobs, many in one round trip, in the form that arq's own `enqueue_job` gives them but for the score.
+
+    arq's score is a time, and what is to come waits. Ours are far in its past: an order, by priority, and within a
+    priority by turns of its campaigns, whatever the clocks of producers and workers say.
+    """
 
     def __init__(self, redis: "Server", keys: "Keys") -> None:
         self._redis = redis
         self._keys = keys
+        self._priorities: dict[str, int] = {}
 
     async def enqueue(self, chunks: Sequence[tuple[str, int, int]]) -> None:
         """One job for each (campaign id, chunk, generation). One that waits or runs already is left as it is."""
         if not chunks:
             return
         now = await redis_ms(self._redis)
-        for start in range(0, len(chunks), BATCH):
-            async with self._redis.pipeline(transaction=True) as pipe:
-                ids = {}
-                for campaign_id, chunk, generation in chunks[start : start + BATCH]:
-                    job_id = self._keys.job(campaign_id, chunk, generation)
-                    job = serialize_job(FUNCTION, (campaign_id, chunk), {}, None, now, serializer=serialize)
-                    pipe.set(job_key_prefix + job_id, job, ex=JOB_TTL_S, nx=True)
-                    ids[job_id] = now
-                pipe.zadd(self._keys.queue, ids, nx=True)
-                await pipe.execute()
+        for campaign_id, group in groupby(chunks, itemgetter(0)):
+            jobs = [
+                (
+                    self._keys.job(campaign_id, chunk, generation),
+                    serialize_job(FUNCTION, (campaign_id, chunk), {}, None, now, serializer=serialize),
+                )
+                for _, chunk, generation in group
+            ]
+            scores = scores_of(await self._priority(campaign_id))
+            about = (campaign_id, *scores, JOB_TTL_S, job_key_prefix, in_progress_key_prefix)
+            for start in range(0, len(jobs), BATCH):
+                words = [word for job in jobs[start : start + BATCH] for word in job]
+                await ENQUEUE(self._redis, [self._keys.queue, self._keys.turns], *about, *words)
+
+    async def _priority(self, campaign_id: str) -> int:
+        if (priority := self._priorities.get(campaign_id)) is None:
+            known = await self._redis.hget(self._keys.campaign(campaign_id), "priority")
+            priority = self._priorities[campaign_id] = int(known or 0)
+        return priority
 
     async def missing(self, chunks: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
         """Those of (campaign id, chunk, generation) that have no job, or one that a worker took long ago.

@@ -65,6 +65,11 @@ class Keys:
         """arq's queue."""
         return f"{self.prefix}:queue:{PROTOCOL}"
 
+    @property
+    def turns(self) -> str:
+        """Hash: campaign, or `p:` and the lowest score of a priority, to the last score that was given to it."""
+        return f"{self.prefix}:turns"
+
     def job(self, campaign_id: str, chunk: int, generation: int) -> str:
         """arq's id of a chunk's job; it holds no secret, only where to look."""
         return f"{self.prefix}:{campaign_id}:{chunk}:{generation}"

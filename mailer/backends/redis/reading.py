@@ -56,24 +56,28 @@ class RedisReading:
                 if roster is not None:
                     entries += read_entries(read_roster(roster), values, log or b"")
                     entries.sort(key=lambda entry: entry.index)
+                first: dict[int, str] = {}
                 for entry in entries:
-                    yield record_of(entry, campaign)
+                    # One message goes to all recipients of a row, and they stand in one chunk.
+                    yield record_of(entry, campaign, first.setdefault(entry.row, entry.email))
 
     async def left_out(self, campaign: "Campaign") -> AsyncIterator[LeftOut]:
-        """The rows that never became recipients, in the order of the source."""
-        key = self._keys.base(campaign.id) + "l"
-        for position in range(await self._redis.llen(key)):
-            blob = await self._redis.lindex(key, position)
-            for row in _read_left_out(decompress(blob)) if blob else []:
-                yield row
+        """The rows that never became recipients, in the order of the source; those of appended lists after them."""
+        base = self._keys.base(campaign.id)
+        for key in (base + "l", base + "la"):
+            for position in range(await self._redis.llen(key)):
+                blob = await self._redis.lindex(key, position)
+                for row in _read_left_out(decompress(blob)) if blob else []:
+                    yield row
 
 
-def record_of(entry: Entry, campaign: "Campaign") -> RecipientRecord:
-    """What the report says of a recipient."""
+def record_of(entry: Entry, campaign: "Campaign", first: str) -> RecipientRecord:
+    """What the report says of a recipient. `first` is the address of the first one of its row."""
+    name = f"{first} {entry.row}" if campaign.keeps_duplicates else first
     state = STATES[entry.letter]
     event = entry.decisive
     tries = [event for event in entry.events if event.begun_ms is not None]
-    first = tries[0].begun_ms if tries else None
+    begun = tries[0].begun_ms if tries else None
     text = event.text if event is not None else None
     return RecipientRecord(
         row=entry.row,
@@ -86,12 +90,12 @@ def record_of(entry: Entry, campaign: "Campaign") -> RecipientRecord:
         failure=Class(event.failure) if event is not None and event.failure else None,
         reason=event.reason if event is not None else None,
         attempts=entry.attempts,
-        first_try=_time(first),
+        first_try=_time(begun),
         last_try=_time(tries[-1].at_ms if tries else None),
         next_try=_time(entry.due_ms),
-        queue_ms=max(0, first - entry.accepted_ms) if first is not None else None,
+        queue_ms=max(0, begun - entry.accepted_ms) if begun is not None else None,
         smtp_ms=event.smtp_ms if event is not None else None,
-        message_id=message_id(bytes.fromhex(campaign.salt), campaign.id, entry.email, campaign.message_domain),
+        message_id=message_id(bytes.fromhex(campaign.salt), campaign.id, name, campaign.message_domain),
         server_queue_id=queue_id(text) if text and state is State.SENT else None,
         relay=event.relay if event is not None else None,
         worker=event.worker if event is not None else None,

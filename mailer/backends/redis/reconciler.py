@@ -1,10 +1,12 @@
-"""What heals: claims of dead workers are given back, lost jobs are made again, due retries get a new generation."""
+"""What heals: claims of dead workers are given back, lost jobs are made again, and what is due begins."""
 
 from typing import TYPE_CHECKING
 
 from mailer.backends.redis.closing import retire, sweep_chunks
+from mailer.backends.redis.reviving import hand_in_again, hand_in_all
 from mailer.backends.redis.scripts import TAKE_OVER
 from mailer.backends.redis.server import redis_ms
+from mailer.vocabulary.campaign import CampaignState
 
 if TYPE_CHECKING:
     from mailer.backends.redis.campaigns import Campaigns
@@ -50,16 +52,18 @@ class RedisReconciler:
         return moved
 
     async def revive(self) -> int:
-        """Make jobs for chunks that are due, and for open chunks whose job was lost. Returns jobs made."""
+        """Begin what is scheduled; make jobs for chunks that are due, or open without one. Returns jobs made."""
         made = 0
         now = await redis_ms(self._redis)
         for campaign_id in await self._live():
             base = self._keys.base(campaign_id)
             state = await self._redis.hget(self._keys.campaign(campaign_id), "state")
-            if state == b"running":
+            if state == b"scheduled":
+                made += await self._begin(campaign_id, now)
+            elif state == b"running":
                 made += await self._again(campaign_id, await self._due(campaign_id, now))
                 made += await self._lost(campaign_id)
-            elif state not in (b"paused", b"draft", b"scheduled") and not await self._redis.exists(base + "open"):
+            elif state not in (b"paused", b"draft") and not await self._redis.exists(base + "open"):
                 if await retire(self._redis, self._keys, campaign_id):
                     self._cursors.pop(campaign_id, None)
             elif state == b"cancelled":
@@ -84,16 +88,14 @@ class RedisReconciler:
         return [chunk for _, chunk, _ in await self._jobs.missing(waiting)]
 
     async def _again(self, campaign_id: str, chunks: list[int]) -> int:
-        base = self._keys.base(campaign_id)
-        async with self._redis.pipeline(transaction=True) as pipe:
-            for chunk in chunks:
-                # One that was packed meanwhile is not opened again: nobody would ever close it.
-                pipe.zadd(base + "open", {str(chunk): 1}, xx=True, incr=True)
-            answers = await pipe.execute()
-        found = zip(chunks, answers, strict=True)
-        again = [(campaign_id, chunk, int(generation)) for chunk, generation in found if generation is not None]
-        await self._jobs.enqueue(again)
-        return len(again)
+        return await hand_in_again(self._redis, self._keys, self._jobs, campaign_id, chunks)
+
+    async def _begin(self, campaign_id: str, now: int) -> int:
+        """Let a scheduled campaign run, or pause it, when its time has come."""
+        at = int(await self._redis.hget(self._keys.campaign(campaign_id), "at") or 0)
+        if at > now or await self._campaigns.begin(campaign_id, at) is not CampaignState.RUNNING:
+            return 0
+        return await hand_in_all(self._redis, self._keys, self._jobs, campaign_id)
 
     async def _lost(self, campaign_id: str) -> int:
         """Open chunks without a job, a holder or a time when they are due; a part of them each turn."""
@@ -110,11 +112,14 @@ class RedisReconciler:
         return await self._again(campaign_id, [chunk for _, chunk, _ in await self._jobs.missing(idle)])
 
     async def next_due_s(self) -> float | None:
-        """Seconds until the next retry is due, or None."""
+        """Seconds until the next retry is due or the next scheduled campaign begins, or None."""
         now = await redis_ms(self._redis)
-        times = []
+        times: list[float] = []
         for campaign_id in await self._live():
-            if await self._redis.hget(self._keys.campaign(campaign_id), "state") == b"running":
+            state, at = await self._redis.hmget(self._keys.campaign(campaign_id), ["state", "at"])
+            if state == b"scheduled" and at is not None:
+                times.append(int(at))
+            elif state == b"running":
                 # Those that are due already have their jobs; to look again at once would change nothing.
                 key = self._keys.base(campaign_id) + "due"
                 first = await self._redis.zrangebyscore(key, f"({now}", "+inf", start=0, num=1, withscores=True)

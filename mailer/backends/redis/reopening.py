@@ -1,6 +1,6 @@
 """What the operator's word changes in one chunk: some recipients are queued again, or leave their doubt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,12 @@ class Plan:
     messages: bytes = b""
     roster: bytes = b""
     events: bytes = b""
+    waiting: Collection[bytes] = ()
+    """The frames in `m:n`."""
+    held: Collection[bytes] = ()
+    """The frames in `k:n`."""
+    files: list[str] = field(default_factory=list)
+    """What changes about attached files, see `attachments.changed_in`."""
     packed: list[str | bytes | int] = field(default_factory=list)
     """For each recipient in `f:n`: letter before, new letter or value, index."""
     unpacked: list[str | bytes | int] = field(default_factory=list)
@@ -41,7 +47,7 @@ class Plan:
     def arguments(self) -> list[str | bytes | int]:
         """What `reopen.lua` reads after the digest."""
         blobs = [self.final, self.kept, self.messages, self.roster, self.events]
-        return [*blobs, len(self.packed) // 3, *self.packed, *self.unpacked]
+        return [*blobs, len(self.files), *self.files, len(self.packed) // 3, *self.packed, *self.unpacked]
 
 
 def plan(parts: "ChunkParts", act: Act, limit: int | None = None, suppressed: frozenset[str] = frozenset()) -> Plan:
@@ -89,6 +95,7 @@ def plan(parts: "ChunkParts", act: Act, limit: int | None = None, suppressed: fr
     made.final = pack(sorted(packed.values(), key=lambda entry: entry.index)) if packed else b""
     made.kept = write_messages(kept) if kept else b""
     made.messages = write_messages(messages)
+    made.waiting, made.held = messages.values(), kept.values()
     if (roster := _with(parts.roster, back)) is not None:
         made.roster = write_roster(roster)
     return made

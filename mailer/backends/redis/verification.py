@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mailer.backends.redis.chunk_checks import count_chunk
 from mailer.backends.redis.chunk_parts import read_parts
-from mailer.backends.redis.index import hash_of, shards_in_use, shards_of
+from mailer.backends.redis.file_checks import Files, files_of, sizes_of, wrong_files
+from mailer.backends.redis.index import chunks_with, hash_of, shards_in_use
 from mailer.policy.addressing import key_of
 from mailer.vocabulary.recipient import FINAL_STATES, State
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 ROUNDS = 4
 AT_ONCE = 16
 SHARDS_AT_ONCE = 1000
-_SOURCE_READ = ("running", "paused", "finished", "cancelled")
+_SOURCE_READ = ("scheduled", "running", "paused", "finished", "cancelled")
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class _Recount:
     states: Counter[str] = field(default_factory=Counter)
     message_bytes: int = 0
     violations: list[str] = field(default_factory=list)
+    files: Files | None = None
 
 
 async def verify(redis: "Server", keys: "Keys", campaign_id: str) -> list[str]:
@@ -60,7 +62,7 @@ async def _counters(redis: "Server", keys: "Keys", campaign_id: str) -> dict[str
 
 async def _recount(redis: "Server", keys: "Keys", campaign_id: str, counters: Mapping[str, str]) -> _Recount:
     base = keys.base(campaign_id)
-    recount = _Recount()
+    recount = _Recount(files=await files_of(redis, keys, campaign_id))
     chunks = _number(counters, "chunks")
     for start in range(0, chunks, AT_ONCE):
         numbers = range(start, min(chunks, start + AT_ONCE))
@@ -78,7 +80,11 @@ async def _recount(redis: "Server", keys: "Keys", campaign_id: str, counters: Ma
             recount.states += counted.states
             recount.message_bytes += counted.message_bytes
             recount.violations += counted.violations
-            recount.violations += await _unindexed(redis, base, part.number, counted.emails)
+            recount.violations += await _unindexed(redis, base, part.number, counted.people)
+            recount.violations += recount.files.count(part) if recount.files is not None else []
+    if recount.files is not None:
+        sizes = await sizes_of(redis, base, recount.files)
+        recount.message_bytes += sum(sizes[digest] for digest in recount.files.waiting)
     return recount
 
 
@@ -104,16 +110,14 @@ async def _sets(redis: "Server", base: str) -> tuple[set[int], set[int], set[str
     return {int(n) for n in opened}, {int(n) for n in due}, {holder.decode() for holder in holders}
 
 
-async def _unindexed(redis: "Server", base: str, chunk: int, emails: list[str]) -> list[str]:
-    """Recipients that a second producer would accept once more, because the index does not know them."""
-    keys = [key_of(email) for email in emails]
-    async with redis.pipeline(transaction=False) as pipe:
-        for key in keys:
-            for name in shards_of(base, key):
-                pipe.hget(name, hash_of(key))
-        answers = await pipe.execute()
-    each = len(answers) // len(keys) if keys else 0
-    lost = sum(b"%d" % chunk not in answers[place * each : (place + 1) * each] for place in range(len(keys)))
+async def _unindexed(redis: "Server", base: str, chunk: int, people: list[tuple[str, int]]) -> list[str]:
+    """Recipients that a second producer would accept once more, because the index does not know them.
+
+    It knows each by address, or by address and row.
+    """
+    hashes = [hash_of(key_of(email), place) for email, row in people for place in (None, row)]
+    chunks = await chunks_with(redis, base, hashes)
+    lost = sum(chunk not in pair for pair in zip(chunks[::2], chunks[1::2], strict=True))
     return [f"chunk {chunk}: {lost} recipients are not in the index of addresses"] if lost else []
 
 
@@ -150,14 +154,18 @@ async def _standing(
     for name, numbers in (("open", opened), ("due", due), ("h", {int(holder.partition(":")[0]) for holder in holders})):
         if strange := {number for number in numbers if number >= chunks}:
             found.append(f"{name}: {len(strange)} chunks that do not exist")
+    is_whole = counters.get("source_complete") == "1" and "appending" not in counters
     waiting = sum(recount.states[name] for name in ("queued", "claimed", "sending", "deferred"))
+    if state == "finished" and not is_whole:
+        found.append("state: finished, but more recipients are to come")
     if state == "finished" and waiting:
         found.append(f"state: finished, but {waiting} recipients are not final")
-    if state == "running" and counters.get("source_complete") == "1" and not waiting:
+    if state == "running" and is_whole and not waiting:
         found.append("state: running, but nobody is left to send to")
-    if state in _SOURCE_READ and opened and campaign_id.encode() not in await redis.smembers(keys.live):
-        found.append("live: it has open chunks, and no reconciler looks after it")
-    return found
+    needs_care = state == "scheduled" or (state in _SOURCE_READ and opened)
+    if needs_care and campaign_id.encode() not in await redis.smembers(keys.live):
+        found.append("live: it has open chunks or a time to begin, and no reconciler looks after it")
+    return [*found, *await wrong_files(redis, base, recount.files)]
 
 
 async def _index_size(redis: "Server", base: str, indexed: int) -> int:

@@ -1,5 +1,7 @@
 -- Store one chunk, or nothing when some of its addresses are in the ledger already (their places are returned).
--- KEYS: c. ARGV: base, address hashes (8 bytes each), state letters, messages, addresses, outcomes, reference, now-made flag
+-- KEYS: c. ARGV: base, address hashes (8 bytes each), state letters, messages, addresses, outcomes, 1 when the row is part
+--   of some hash, digests of the attached files...
+-- Returns -1, the chunk, the campaign's state; or -2 and the files that are not there; or the places of who is there.
 local c, base = KEYS[1], ARGV[1]
 local hashes, letters = ARGV[2], ARGV[3]
 local state = call('HGET', c, 'state')
@@ -37,6 +39,11 @@ end
 if #present > 0 then return present end
 -- Nobody would send them any more.
 if state == 'finished' then return redis.error_reply('FINISHED this campaign is finished and takes nothing more') end
+local missing = {-2}
+for i = 8, #ARGV do
+  if call('EXISTS', base .. 'b:' .. ARGV[i]) == 0 then missing[#missing + 1] = ARGV[i] end
+end
+if #missing > 1 then return missing end
 
 local n = call('HINCRBY', c, 'chunks', 1) - 1
 local fields, deltas, queued = {}, {}, 0
@@ -55,6 +62,8 @@ call('SET', base .. 'm:' .. n, ARGV[4])
 call('SET', base .. 'a:' .. n, ARGV[5])
 if ARGV[6] ~= '' then call('SET', base .. 'o:' .. n, ARGV[6]) end
 call('HINCRBY', c, 'bytes', #ARGV[4])
+for i = 8, #ARGV do mention(c, base, n, ARGV[i], 'm') end
+if ARGV[7] == '1' then call('HSET', c, 'by_row', 1) end
 book(c, deltas)
 call('ZADD', base .. 'open', 0, n)
 return {-1, n, state}

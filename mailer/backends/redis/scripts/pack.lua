@@ -1,13 +1,15 @@
 -- Replace what is final in a chunk by its packed form, unless an outcome was written, or a recipient taken back by the
 -- operator, since it was read. KEYS: c. ARGV: base, chunk, length of o:n and sha1 of f:n as read (joined by :), final,
--- kept frames, messages, addresses, outcomes, packed indices...
+-- kept frames, messages, addresses, outcomes, how many words about attached files, these (file and what the chunk has of it
+-- from now on), packed indices...
 local c, base, n = KEYS[1], ARGV[1], ARGV[2]
 local s, o, m = base .. 's:' .. n, base .. 'o:' .. n, base .. 'm:' .. n
 if call('STRLEN', o) .. ':' .. digest(base .. 'f:' .. n) ~= ARGV[3] then return 0 end
 local before = call('STRLEN', m)
 call('SET', base .. 'f:' .. n, ARGV[4])
 if ARGV[5] ~= '' then call('SET', base .. 'k:' .. n, ARGV[5]) end
-call('HDEL', s, unpack(ARGV, 9))
+local files = tonumber(ARGV[9])
+call('HDEL', s, unpack(ARGV, 10 + files))
 if call('EXISTS', s) == 0 then
   call('DEL', m, base .. 'a:' .. n, o)
   call('ZREM', base .. 'open', n)
@@ -18,4 +20,5 @@ else
   if ARGV[8] ~= '' then call('SET', o, ARGV[8]) else call('DEL', o) end
 end
 call('HINCRBY', c, 'bytes', call('STRLEN', m) - before)
+for i = 10, 9 + files, 2 do mention(c, base, n, ARGV[i], ARGV[i + 1]) end
 return 1

@@ -1,8 +1,9 @@
 -- The operator's word about recipients of one chunk, final ones in their packed form and open ones alike: back to queued,
 -- or from in doubt to a final state. All of it or nothing: every value must be what it was when the chunk was read.
 -- KEYS: c, live. ARGV: base, id, chunk, sha1 of f:n as read, final, kept frames, messages, addresses ('' removes each),
---   events, count of packed ones, for each of them: letter before, new letter or value, index; then for each that stands
---   in s:n: index, value as read, new value
+--   events, how many words about attached files, these (file and what the chunk has of it from now on), count of packed
+--   ones, for each of them: letter before, new letter or value, index; then for each that stands in s:n: index, value as
+--   read, new value
 -- Returns the generation to hand in as a job, -1 when nobody is queued by it, -2 when something changed meanwhile,
 -- -3 when the campaign's state does not allow it.
 local c, base, n = KEYS[1], ARGV[1], ARGV[3]
@@ -10,8 +11,8 @@ local s, f, m = base .. 's:' .. n, base .. 'f:' .. n, base .. 'm:' .. n
 local state = call('HGET', c, 'state')
 if not state then return redis.error_reply('NOCAMPAIGN there is no such campaign in this ledger') end
 if digest(f) ~= ARGV[4] then return -2 end
-local deltas, fields, queued, at = {}, {}, 0, 11
-for _ = 1, tonumber(ARGV[10]) do
+local deltas, fields, queued, at = {}, {}, 0, 12 + tonumber(ARGV[10])
+for _ = 1, tonumber(ARGV[at - 1]) do
   moved(deltas, ARGV[at], sub(ARGV[at + 1], 1, 1))
   if sub(ARGV[at + 1], 1, 1) == 'q' then
     queued = queued + 1
@@ -43,6 +44,7 @@ if #fields > 0 then
   call('APPEND', base .. 'o:' .. n, ARGV[9])
 end
 call('HINCRBY', c, 'bytes', call('STRLEN', m) - before)
+for i = 11, 10 + tonumber(ARGV[10]), 2 do mention(c, base, n, ARGV[i], ARGV[i + 1]) end
 book(c, deltas)
 if queued == 0 then return -1 end
 if state == 'finished' then

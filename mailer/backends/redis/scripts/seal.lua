@@ -1,13 +1,17 @@
--- The source was read to the end: the draft runs. KEYS: c. ARGV: base, run, invalid, duplicate, complete (1 or 0)
--- Returns 1 when this call sealed it, 0 when it had been sealed before.
+-- The source was read to the end: the draft runs, or waits for its time.
+-- KEYS: c. ARGV: base, run, invalid, duplicate, complete (1 or 0), chosen rows (JSON, '' for all), time to begin (ms, '' for
+--   now), ms it may be late
+-- Returns the state the campaign is in from now on, '' when it had been sealed before.
 local c, base = KEYS[1], ARGV[1]
 local state = call('HGET', c, 'state')
 if not state or state == 'dropped' then return redis.error_reply('NOCAMPAIGN there is no such campaign in this ledger') end
-if state ~= 'draft' then return 0 end
-call('HSET', c, 'state', 'running', 'invalid', ARGV[3], 'duplicate', ARGV[4], 'source_complete', ARGV[5])
-if call('EXISTS', base .. 'l:' .. ARGV[2]) == 1 then
-  call('RENAME', base .. 'l:' .. ARGV[2], base .. 'l')
-  call('PERSIST', base .. 'l')
+if state ~= 'draft' then return '' end
+local now, into = now_ms(), 'running'
+if ARGV[7] ~= '' and tonumber(ARGV[7]) > now then
+  into = 'scheduled'
+  call('HSET', c, 'at', ARGV[7], 'lateness', ARGV[8])
 end
-settle(c, now_ms())
-return 1
+call('HSET', c, 'state', into, 'source_complete', ARGV[5])
+own(c, base, ARGV[2], ARGV[3], ARGV[4], ARGV[6])
+settle(c, now)
+return into
