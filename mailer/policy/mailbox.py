@@ -1,8 +1,10 @@
-"""Mailboxes: a display name and an address as From, To and Reply-To write them (RFC 5322 section 3.4)."""
+"""Mailboxes: a display name and an address as From, To, Cc and Reply-To write them (RFC 5322 section 3.4)."""
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from mailer.policy.addressing import MAX_ADDRESS, MAX_NAME
+from mailer.policy.addressing import MAX_ADDRESS, MAX_NAME, Address, AddressError, parse_address
 from mailer.policy.encoded_words import encode_words
 from mailer.policy.header_values import FOLD, GOOD_LINE, UnsafeValueError, check_value, name_character
 
@@ -16,6 +18,19 @@ _LIST_ID = re.compile(rf"{_LIST_LABEL}(?:\.{_LIST_LABEL})+")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 # A name that is shown backwards lies about whom the mail is to.
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# Quoted text and what is in angle brackets may hold commas that separate nothing.
+_LIST_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|<[^<>]*>|[^",<]+|[",<]')
+
+MAX_MAILBOXES = 100
+"""Mailboxes of a list: as many recipients as every server takes at once (RFC 5321 section 4.5.3.1.8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One of the mailboxes of a list: a display name, perhaps empty, and an address that mail can be sent to."""
+
+    name: str
+    address: Address
 
 
 def parse_mailbox(mailbox: str, *, field: str = "To") -> tuple[str, str]:
@@ -42,6 +57,54 @@ def encode_mailbox(field: str, mailbox: str) -> bytes:
     """
     name, address = parse_mailbox(mailbox, field=field)
     return _encode(field, name, f"<{address}>") if name else f"{field}: {address}\r\n".encode()
+
+
+def parse_mailboxes(text: str, *, field: str) -> tuple[Mailbox, ...]:
+    """The mailboxes of a list, separated by commas: `Ann <a@b.example>, "Roe, Bob" <b@b.example>, c@b.example`.
+
+    An empty text has none. Raises `UnsafeValueError` for an address that we do not send to, or more than
+    `MAX_MAILBOXES`.
+    """
+    check_value(field, text, most=MAX_MAILBOXES * (2 * MAX_NAME + MAX_ADDRESS + 10))
+    pieces = [piece for piece in _split_list(text) if piece]
+    if len(pieces) > MAX_MAILBOXES:
+        raise UnsafeValueError(field, f"has {len(pieces)} addresses, at most {MAX_MAILBOXES} are possible")
+    return tuple(_parse_one(piece, field) for piece in pieces)
+
+
+def encode_mailboxes(field: str, mailboxes: Sequence[Mailbox]) -> bytes:
+    """The header `field` with all these mailboxes, one in a line, and its CRLF. Raises `UnsafeValueError`."""
+    lines: list[str] = []
+    for mailbox in mailboxes:
+        # Every line but the first begins with one space; the comma that ends it finds room in front of the CRLF.
+        indent = 1 if lines else len(field) + 2
+        spec = mailbox.address.addr_spec
+        lines.append(_phrase(indent, mailbox.name, f"<{spec}>") if mailbox.name else spec)
+    return f"{field}: {f',{FOLD}'.join(lines)}\r\n".encode()
+
+
+def _split_list(text: str) -> Iterator[str]:
+    piece = ""
+    for found in _LIST_PIECE.findall(text):
+        if found == ",":
+            yield piece.strip(" ")
+            piece = ""
+        else:
+            piece += found
+    yield piece.strip(" ")
+
+
+def _parse_one(text: str, field: str) -> Mailbox:
+    name, inner = _split(text, field)
+    if inner is None:
+        name, inner = "", name
+    try:
+        return Mailbox(name, parse_address(inner))
+    except AddressError as error:
+        reason = f"has {inner[:60]!r}, which is not an e-mail address: {error}"
+        if not name and "@" not in inner:
+            reason += ' (a name with a comma belongs in quotes: "Roe, Ann" <ann@b.example>)'
+        raise UnsafeValueError(field, reason) from error
 
 
 def encode_list_id(list_id: str) -> bytes:
@@ -76,8 +139,11 @@ def _split(text: str, field: str) -> tuple[str, str | None]:
 
 
 def _encode(field: str, name: str, bracketed: str) -> bytes:
-    """A phrase and what is in brackets, folded between the two where one line is too short."""
-    indent = len(field) + 2
+    return f"{field}: {_phrase(len(field) + 2, name, bracketed)}\r\n".encode()
+
+
+def _phrase(indent: int, name: str, bracketed: str) -> str:
+    """A name and what is in brackets, from column `indent` on, folded between the two where one line is too short."""
     phrase = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
     last = indent + len(phrase)
     # Readers collapse runs of spaces in a quoted string, and some decode what looks like an encoded word.
@@ -86,4 +152,4 @@ def _encode(field: str, name: str, bracketed: str) -> bytes:
         phrase = FOLD.join(words)
         last = len(words[-1]) + (indent if len(words) == 1 else 1)
     gap = " " if last + 1 + len(bracketed.encode()) <= GOOD_LINE - 2 else FOLD
-    return f"{field}: {phrase}{gap}{bracketed}\r\n".encode()
+    return f"{phrase}{gap}{bracketed}"

@@ -1,14 +1,15 @@
 """The message: a MIME skeleton made once per campaign, and filled for each recipient (RFC 5322, RFC 2046)."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from mailer.policy.header_values import UnsafeValueError, check_value, name_character
-from mailer.policy.headers import check_header_names, encode_header, encode_text, encode_verbatim
-from mailer.policy.mailbox import encode_list_id, encode_mailbox
+from mailer.policy.headers import check_header_names, encode_header, encode_parameter, encode_text, encode_verbatim
+from mailer.policy.mailbox import Mailbox, encode_list_id, encode_mailbox, encode_mailboxes
+from mailer.policy.parts import attachment_part, frame, inline_part
 from mailer.policy.quoted_printable import encode_body
+from mailer.vocabulary.chunk import Attached
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -21,6 +22,11 @@ _TEXT, _HTML = _PART % b"plain", _PART % b"html"
 
 class Skeleton:
     """What all messages of a campaign have in common, encoded once. Never changes; threads may share it.
+
+    A message with everything is `mixed(alternative(text, related(html, images)), files)`. The images belong to the one
+    alternative that shows them: a reader that takes the text finds no stray pictures among its attachments, and the
+    root that `cid:` starts from is the HTML itself, as RFC 2387 section 3.2 has it by default. A level that has nothing
+    to hold is left out.
 
     Args:
         sender: The From mailbox, `Acme <news@acme.example>`.
@@ -35,7 +41,7 @@ class Skeleton:
         ValueError: No part at all is asked for.
     """
 
-    __slots__ = ("_between", "_end", "_head", "_mime", "_parts", "_replies_to_one")
+    __slots__ = ("_alternative", "_head", "_mixed", "_parts", "_related", "_replies_to_one")
 
     def __init__(
         self,
@@ -56,9 +62,9 @@ class Skeleton:
             self._head += encode_mailbox("Reply-To", reply_to)
         if list_id is not None:
             self._head += encode_list_id(list_id)
-        self._mime, self._between, self._end = _one_part(_TEXT if has_text else _HTML)
-        if has_text and has_html:
-            self._mime, self._between, self._end = _alternative(seed)
+        self._alternative = frame("alternative", seed) if has_text and has_html else None
+        self._related = frame("related", f"{seed}\0related", parameters=encode_parameter("type", "text/html"))
+        self._mixed = frame("mixed", f"{seed}\0mixed")
 
     def build(
         self,
@@ -69,11 +75,16 @@ class Skeleton:
         date: datetime,
         text: str | None = None,
         html: str | None = None,
+        cc: Sequence[Mailbox] = (),
         reply_to: str | None = None,
         headers: Sequence[tuple[str, str]] = (),
         unsubscribe_url: str | None = None,
+        images: Sequence[tuple[str, Attached]] = (),
+        files: Sequence[Attached] = (),
     ) -> bytes:
-        """The message for one recipient: CRLF line ends, no line over 998 octets, not dot-stuffed.
+        """The message for one row: CRLF line ends, no line over 998 octets, not dot-stuffed.
+
+        Where the content of a file belongs it has a mark, see `attachment_marks`, and it has a NUL nowhere else.
 
         Args:
             to: The To mailbox, exactly one; `parse_mailbox` tells the address in it.
@@ -82,12 +93,15 @@ class Skeleton:
             date: Aware; it is written in UTC.
             text: The text part, given exactly where the skeleton has one.
             html: The HTML part, likewise.
+            cc: Who gets a copy and is seen to.
             reply_to: The Reply-To mailbox where it differs from row to row.
             headers: Further headers, name and value.
             unsubscribe_url: An https URL that unsubscribes by one click (RFC 8058).
+            images: What the HTML part shows: Content-ID, without brackets, and file.
+            files: What the message brings along.
 
         Raises:
-            UnsafeValueError: A value of this recipient cannot go into its field.
+            UnsafeValueError: A value of this row cannot go into its field.
             TemplateError: E306, a header that a campaign may not add.
             ValueError: The parts are not those of the skeleton, or `date` is naive.
         """
@@ -99,6 +113,7 @@ class Skeleton:
             b"\r\n",
             self._head,
             encode_mailbox("To", to),
+            encode_mailboxes("Cc", cc) if cc else b"",
             encode_text("Subject", subject),
             _encode_message_id(message_id),
         ]
@@ -111,26 +126,35 @@ class Skeleton:
         content += (encode_header(name, value) for name, value in headers)
         if unsubscribe_url is not None:
             content.append(_encode_unsubscribe(unsubscribe_url))
-        content.append(self._mime)
-        if text is not None:
-            content.append(_encode_part("text part", text))
-        if html is not None:
-            content += self._between, _encode_part("HTML part", html)
-        content.append(self._end)
+        content.append(b"MIME-Version: 1.0\r\n")
+        if files:
+            content.append(self._mixed.begin)
+        self._add_bodies(content, text, html, images)
+        if files:
+            for file in files:
+                content += self._mixed.between, attachment_part(file)
+            content.append(self._mixed.end)
         return b"".join(content)
 
-
-def _one_part(part: bytes) -> tuple[bytes, bytes, bytes]:
-    return b"MIME-Version: 1.0\r\n" + part, b"", b""
-
-
-def _alternative(seed: str) -> tuple[bytes, bytes, bytes]:
-    """What comes before the text, between text and HTML, and after the HTML."""
-    # Quoted-printable never has `=_` (RFC 2045 section 6.7), so no body can hold the boundary.
-    boundary = b"=_" + hashlib.sha256(seed.encode()).hexdigest()[:32].encode()
-    kind = b'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="%b"\r\n\r\n' % boundary
-    # The CRLF in front of a delimiter belongs to the delimiter (RFC 2046 section 5.1.1); the part keeps its own.
-    return kind + b"--%b\r\n" % boundary + _TEXT, b"\r\n--%b\r\n" % boundary + _HTML, b"\r\n--%b--\r\n" % boundary
+    def _add_bodies(
+        self, content: list[bytes], text: str | None, html: str | None, images: Sequence[tuple[str, Attached]]
+    ) -> None:
+        if self._alternative is not None:
+            content.append(self._alternative.begin)
+        if text is not None:
+            content += _TEXT, _encode_part("text part", text)
+        if html is not None:
+            if self._alternative is not None:
+                content.append(self._alternative.between)
+            if images:
+                content.append(self._related.begin)
+            content += _HTML, _encode_part("HTML part", html)
+            if images:
+                for content_id, file in images:
+                    content += self._related.between, inline_part(file, content_id)
+                content.append(self._related.end)
+        if self._alternative is not None:
+            content.append(self._alternative.end)
 
 
 def _encode_message_id(message_id: str) -> bytes:

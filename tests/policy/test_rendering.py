@@ -462,7 +462,8 @@ def test_variables_are_those_a_row_must_have(load: Load, body: str, needed: set[
 
 def test_the_shipped_newsletter_is_accessible_and_complete() -> None:
     template = load_template(NEWSLETTER, unsubscribe_url="https://acme.example/u/{{ token }}")
-    rendered = render(template, first_name="Zoë", company="Müller & Söhne", token="abc")
+    logo = "https://www.example.com/logo.png"
+    rendered = render(template, first_name="Zoë", company="Müller & Söhne", token="abc", logo=logo)
     content = rendered.html or ""
 
     assert template.variables == {"first_name", "token"}

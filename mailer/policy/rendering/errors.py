@@ -9,8 +9,16 @@ from mailer.vocabulary.errors import TemplateError
 from mailer.vocabulary.reply import sanitise
 
 _WIDEST = 100
-_OURS = frozenset({"campaign", "row"})
-"""Variables of every row that are no columns of the list."""
+_OURS = frozenset({"campaign", "row", "token", "unsubscribe_url"})
+"""Variables that are no columns of the list."""
+_SET = {
+    "token": ("No secret is set to make it with.", "MAILER_TOKEN_SECRET_FILE=/run/secrets/token"),
+    "unsubscribe_url": (
+        "The campaign does not set it.",
+        'unsubscribe_url = "https://www.example.com/unsubscribe/{{ token }}" in [campaign]',
+    ),
+}
+"""Those that are there only once something is set: why, and what to set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,8 @@ class RowRenderError(TemplateError):
 
 def explain_missing(variable: str, known: Iterable[str], kind: str) -> tuple[str, str]:
     """Why and hint for a name that is not there: what there is, and the nearest of it or a default to write."""
+    if variable in _SET:
+        return _SET[variable]
     names = [sanitise(name) for name in known]
     name = variable.rpartition(".")[2]
     default = f'{{{{ {variable} | default("there") }}}}'

@@ -1,5 +1,6 @@
 """The sandbox: Jinja2 where a template sees plain data, nothing else, and pays for what it does."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -47,16 +48,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
     """Compiles sources that have been read before; no loader of it ever touches the disk.
 
     Autoescape goes by the part that is rendered and not by file names, so a campaign has two of these. What they make
-    can be rendered only inside `metering.limited_to`. Threads may share one.
+    can be rendered only inside `metering.limited_to`. `finalize` makes of each value what is written, and pays for it.
+    Threads may share one.
     """
 
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
-    def __init__(self, sources: Sources, *, autoescape: bool) -> None:
+    def __init__(
+        self, sources: Sources, *, autoescape: bool, finalize: Callable[[object], object] = metering.written
+    ) -> None:
         super().__init__(
             autoescape=autoescape,
             undefined=_Missing,
-            finalize=metering.written,
+            finalize=finalize,
             loader=_ReadBefore(sources),
             auto_reload=False,
         )

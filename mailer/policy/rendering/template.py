@@ -1,9 +1,11 @@
 """A template: compiled once, it makes the parts of a message from each row, or says what the row lacks."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
+from pathlib import PurePath
 from traceback import walk_tb
 
 from jinja2 import Template as Compiled
@@ -13,8 +15,11 @@ from jinja2.exceptions import SecurityError
 from mailer.policy.rendering import metering
 from mailer.policy.rendering.budget import BudgetExceededError
 from mailer.policy.rendering.errors import RowRenderError, Spot, explain_missing
+from mailer.policy.rendering.images import Images
 from mailer.policy.rendering.sandbox import MissingError
+from mailer.policy.rendering.shape import Shaper
 from mailer.policy.rendering.sources import Sources
+from mailer.vocabulary.chunk import Attached
 from mailer.vocabulary.errors import TemplateError
 from mailer.vocabulary.reply import sanitise
 
@@ -23,6 +28,10 @@ MAX_PART = 2_000_000
 MAX_SECONDS = 1.0
 """Processor time of a row."""
 
+DeriveText = Callable[[str, Mapping[str, str]], str]
+"""Makes the text part from the shape of the HTML part and the value of each token in it."""
+
+_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
@@ -40,25 +49,40 @@ class Rendered:
     reply_to: str | None
     headers: tuple[tuple[str, str], ...]
     unsubscribe_url: str | None
+    cc: str | None = None
+    bcc: str | None = None
+    attachments: tuple[str, ...] = ()
 
 
 class Template:
     """A template folder and what the campaign sets over it, compiled by `load_template`. Threads may share it.
 
-    `sha256` is a hash of every source: parts, includes, settings. `parts` says which it has (`text`, `html`, `to`, …);
-    `variables` are the names that it needs: those that
-    mailer gives (`campaign`, `row`, `token`) are among them, those that have a `default` are not.
+    `sha256` is a hash of every source: parts, includes, settings, and the images that they name. `parts` says which it
+    has (`text`, `html`, `to`, …), also when `derives_text` says that the text part is made of the HTML part.
+    `variables` are the names that it needs: those that mailer gives (`campaign`, `row`, `token`) are among them, those
+    that have a `default` are not.
     """
 
     def __init__(
-        self, sources: Sources, parts: Mapping[str, Compiled], variables: frozenset[str], max_part: int
+        self,
+        sources: Sources,
+        parts: Mapping[str, Compiled],
+        variables: frozenset[str],
+        max_part: int,
+        *,
+        images: Images | None = None,
+        text_of: tuple[Shaper, DeriveText] | None = None,
     ) -> None:
-        self.sha256 = sources.sha256
+        self._images = images or Images(sources.root, PurePath(), shown=sources.shown)
+        self.sha256 = self._images.mix_into(sources.sha256)
         self.variables = variables
-        self.parts = frozenset(parts)
+        self.parts = frozenset(parts) | ({"text"} if text_of is not None else frozenset())
+        self.derives_text = text_of is not None
+        self._text_of = text_of
         self._sources = sources
         self._parts = parts
         self._headers = [part for part in parts if part.startswith("headers.")]
+        self._attachments = [part for part in parts if part.startswith("attachments.")]
         self._max_part = max_part
 
     def render(self, context: Mapping[str, object], *, row: int | None, where: str) -> Rendered:
@@ -83,17 +107,42 @@ class Template:
                 for part, compiled in self._parts.items():
                     name = compiled.name
                     contents[part] = self._render_part(part, compiled, variables)
+                if self._text_of is not None:
+                    shaper, derive = self._text_of
+                    shape = shaper.shape(variables, contents["html"])
+                    contents["text"] = derive(shape.shape, shape.values)
         except Exception as error:
-            raise self._explain(error, self._find_spot(error, name or ""), context, row, where) from error
+            explained = self._explain(error, self._find_spot(error, name or ""), context, row, where)
+            raise explained from (None if explained is error else error)
         return Rendered(
             subject=contents["subject"],
             text=contents.get("text"),
             html=contents.get("html"),
             to=contents.get("to"),
+            cc=contents.get("cc"),
+            bcc=contents.get("bcc"),
             reply_to=contents.get("reply_to"),
             headers=tuple((part.removeprefix("headers."), contents[part]) for part in self._headers),
             unsubscribe_url=contents.get("unsubscribe_url"),
+            attachments=tuple(contents[part] for part in self._attachments if contents[part]),
         )
+
+    def find_image(self, name: str) -> Attached:
+        """The image that the HTML part shows by `cid:NAME`. Raises `TemplateError` E309 with its line."""
+        try:
+            return self._images.find(name)
+        except TemplateError as error:
+            html = self._parts["html"].name or ""
+            error.where = error.where or self._sources.find(f"cid:{name}", html) or self._sources.find("cid:", html)
+            raise
+
+    def find_attachment(self, path: str) -> str | None:
+        """The setting that may have rendered `path`, as errors show places."""
+        for name in (self._parts[part].name or "" for part in self._attachments):
+            pieces = _JINJA.split(self._sources.text(name) or "")
+            if re.fullmatch(".*".join(map(re.escape, pieces)).strip(), path) is not None:
+                return self._sources.spot(name, 1).show()
+        return None
 
     def _render_part(self, part: str, compiled: Compiled, variables: dict[str, object]) -> str:
         content = compiled.render(variables)
@@ -123,6 +172,9 @@ class Template:
         cause = f"{type(error).__name__}: {said}"
         at_row = partial(RowRenderError, spot=spot, row=row, source=where, cause=cause)
         match error:
+            case TemplateError():
+                error.where = error.where or spot.show()
+                return error
             case MissingError():
                 variable = _find_dotted(error, spot)
                 kind, known = ("columns", context) if error.owner is None else ("it has", error.owner)
@@ -138,7 +190,9 @@ class Template:
             case RecursionError() | MemoryError() | OverflowError():
                 return at_row("E307", "the template does more than any message needs")
             case TemplateNotFound():
-                return at_row("E303", f"there is no template {said!r} below {self._sources.root}")
+                near = get_close_matches(said, self._sources.names, n=1)
+                message = f"there is no template {said!r} below {self._sources.shown}"
+                return at_row("E303", message, hint=f"did you mean {near[0]!r}?" if near else None)
             case _:
                 return at_row("E305", f"the template cannot work with this row: {said}")
 
