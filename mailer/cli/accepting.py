@@ -2,81 +2,37 @@
 
 import asyncio
 import sys
-import time
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mailer.backends.sources.opening import open_source
 from mailer.cli.complaints import warn
 from mailer.cli.confirming import confirmed
 from mailer.cli.waiting import progress
 from mailer.flow.preflight import preflight
-from mailer.flow.preparation import Prepared, prepare
 from mailer.flow.submission import Submission, Submitted
 from mailer.flow.warnings import warnings_of
+from mailer.reports.figures import moment
+from mailer.vocabulary.campaign import CampaignState
+from mailer.vocabulary.errors import UsageError
 
 if TYPE_CHECKING:
     from mailer.backends.redis.ledgers import Ledgers
-    from mailer.backends.sources.opening import Format
     from mailer.cli.invocation import Invocation
     from mailer.cli.opening import Setting
+    from mailer.cli.send_flags import SendFlags
+    from mailer.flow.preparation import Prepared
     from mailer.flow.submission import Counts
-    from mailer.interfaces.source import RecipientSource
-    from mailer.vocabulary.route import Route
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendFlags:
-    """The flags of `mailer send`, as given."""
-
-    template: str | None = None
-    recipients: str | None = None
-    smtp_url: str | None = None
-    key: str | None = None
-    delimiter: str | None = None
-    recipients_format: "Format | None" = None
-    dry_run: bool = False
-    skip_bad: bool = False
-    detach: bool = False
-    wait: str | None = None
-    yes: bool = False
-
-
-def prepare_campaign(setting: "Setting", flags: SendFlags, route: "Route | None") -> Prepared:
-    """Load template and list as the settings and flags name them. Raises `MailerError` E1xx to E3xx."""
-    configuration = setting.configuration
-
-    def opener(spec: str, base: Path, needed: tuple[str, ...]) -> "RecipientSource":
-        return open_source(
-            spec,
-            base=configuration.folder_of("campaign.recipients"),
-            delimiter=flags.delimiter,
-            format=flags.recipients_format,
-            needed=needed,
-        )
-
-    return prepare(
-        configuration.campaign,
-        configuration.smtp,
-        configuration.delivery,
-        base=_as_seen_from_here(configuration.folder_of("campaign.template")),
-        open_source=opener,
-        ca_pem=route.ca_pem if route is not None else None,
-        now_ms=int(time.time() * 1000),
-    )
-
-
-def _as_seen_from_here(folder: Path) -> Path:
-    """The folder as a person in the current one would write it: places in templates are told with it."""
-    here = Path.cwd()
-    return folder.relative_to(here) if folder.is_relative_to(here) else folder
-
-
-def dry_run_of(invocation: "Invocation", prepared: Prepared, setting: "Setting") -> int:
+def dry_run_of(invocation: "Invocation", prepared: "Prepared", setting: "Setting", flags: "SendFlags") -> int:
     """Render and check every row. Raises `BadRowsError` where one cannot be built."""
-    checked = preflight(prepared, chunk_size=setting.configuration.queue.chunk_size)
-    for warning in warnings_of(checked.source, checked.counts, checked.examples):
+    checked = preflight(prepared, chunk_size=setting.configuration.queue.chunk_size, options=flags.options())
+    if checked.problems.rows and not flags.skip_bad:
+        raise checked.problems.error()
+    for warning in warnings_of(
+        checked.source, checked.counts, checked.examples, lacks_text=prepared.composer.lacks_text
+    ):
         warn(warning, invocation)
     counts = checked.counts
     if invocation.as_json:
@@ -90,16 +46,22 @@ def dry_run_of(invocation: "Invocation", prepared: Prepared, setting: "Setting")
 
 
 async def submit(
-    invocation: "Invocation", setting: "Setting", ledgers: "Ledgers", prepared: Prepared, flags: SendFlags
+    invocation: "Invocation", setting: "Setting", ledgers: "Ledgers", prepared: "Prepared", flags: "SendFlags"
 ) -> Submitted | None:
     """Store the campaign, after asking unless `--yes`. None when the answer was no; Ctrl-C there is a no, too."""
     interrupted = False
+    options = flags.options()
+    if options.exclude is not None:
+        found = await ledgers.campaigns.find(options.exclude)
+        if found is None:
+            raise UsageError("E109", f"no campaign {options.exclude!r}", hint="mailer status   lists the ids")
+        options = replace(options, exclude=found)
 
     def confirm(counts: "Counts") -> bool:
         nonlocal interrupted
         bar.make_room()
         try:
-            return _confirmed(setting, prepared, counts)
+            return _confirmed(setting, prepared, counts, streaming=options.stream)
         except KeyboardInterrupt:
             interrupted = True
             return False
@@ -109,7 +71,7 @@ async def submit(
             ledgers.intake,
             prepared,
             setting.configuration.queue,
-            skip_bad=flags.skip_bad,
+            options=options,
             progress=lambda counts: bar.show(counts.rows, 0, "rows"),
             confirm=None if flags.yes else confirm,
         )
@@ -124,21 +86,46 @@ async def submit(
         return submitted
 
 
-def _confirmed(setting: "Setting", prepared: Prepared, counts: "Counts") -> bool:
-    """Show what is about to be sent, and ask."""
+def _confirmed(setting: "Setting", prepared: "Prepared", counts: "Counts", *, streaming: bool) -> bool:
+    """Show what is about to be sent, and ask. Of a stream nobody knows how much there will be."""
     count = counts.new + counts.already
-    print(
-        f"\n  {count} messages from {prepared.proposal.sender}\n  through {setting.configuration.smtp.url}\n"
-        f"  left out: {counts.invalid} invalid, {counts.duplicate} duplicate",
-        file=sys.stderr,
-    )
-    return confirmed(count, above=prepared.delivery.confirm_above)
+    rates = ", ".join(map(str, prepared.delivery.rate))
+    told = [
+        f"{'All' if streaming else count} messages from {prepared.proposal.sender}",
+        f"through {setting.configuration.smtp.url}{_protection(setting)}",
+    ]
+    if rates:
+        told.append(f"at {rates}{_eta(prepared, count)}")
+    if prepared.test_to is not None:
+        told.append(f"to {prepared.test_to.addr_spec} alone")
+    if not streaming:
+        told.append(f"left out: {counts.invalid} invalid, {counts.duplicate} duplicate")
+    print("".join(f"\n  {line}" for line in told), file=sys.stderr)
+    return confirmed(count, above=sys.maxsize if streaming else prepared.delivery.confirm_above)
 
 
-def tell_accepted(invocation: "Invocation", submitted: Submitted, *, detached: bool) -> None:
+def _protection(setting: "Setting") -> str:
+    url = setting.configuration.smtp.url or ""
+    if url.startswith("smtp+insecure:"):
+        return "   without encryption"
+    return "   TLS from the start" if url.startswith("smtps:") else "   STARTTLS"
+
+
+def _eta(prepared: "Prepared", count: int) -> str:
+    seconds = max(count * rate.seconds / rate.messages for rate in prepared.delivery.rate)
+    return f", about {_span(seconds)}" if count else ""
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def tell_accepted(invocation: "Invocation", submitted: Submitted, *, lacks_text: bool = False, detached: bool) -> None:
     """Warnings about rows left out, and the line that says what was accepted: data when the command ends with it."""
     status, totals = submitted.status, submitted.status.totals
-    for warning in warnings_of(status.campaign.source, submitted.counts, submitted.examples):
+    for warning in warnings_of(status.campaign.source, submitted.counts, submitted.examples, lacks_text=lacks_text):
         warn(warning, invocation)
     if detached and invocation.as_json:
         invocation.document(
@@ -154,6 +141,10 @@ def tell_accepted(invocation: "Invocation", submitted: Submitted, *, detached: b
         told += f" ({submitted.counts.already} already accepted, {submitted.counts.new} new)"
     if detached:
         invocation.data(told)
-        invocation.say("  workers send it: mailer worker")
+        if status.state is CampaignState.SCHEDULED and status.at_ms is not None:
+            begin = moment(datetime.fromtimestamp(status.at_ms / 1000, UTC))
+            invocation.say(f"  it begins at {begin}; a worker must run then: mailer worker")
+        else:
+            invocation.say("  workers send it: mailer worker")
     else:
         invocation.say(told)

@@ -1,6 +1,5 @@
 """The command line, and how each command ends: with one of the documented exit codes."""
 
-import asyncio
 import sys
 from collections.abc import Sequence
 
@@ -35,8 +34,6 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: list[str], invocation: Invocation) -> int:
     if arguments in ([], ["queue"], ["config"], ["dev"], ["suppress"]) and not invocation.as_json:
         arguments = [*arguments, "--help"]
-    if not invocation.color and {"-h", "--help"} & set(arguments):
-        _take_colour_from_help()
     if completing.is_asked():
         completing.prepare()
     try:
@@ -46,17 +43,10 @@ def _run(arguments: list[str], invocation: Invocation) -> int:
         raise
     except typer.Exit as exit_:
         return exit_.exit_code
-    except (KeyboardInterrupt, typer.Abort, asyncio.CancelledError):
+    except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception as error:
         return _unforeseen(error, invocation)
-
-
-def _take_colour_from_help() -> None:
-    """Typer knows no `--no-color`, and bold type counts as colour: no escape byte at all is what was asked for."""
-    from typer import rich_utils
-
-    rich_utils.COLOR_SYSTEM = None
 
 
 def _unforeseen(error: Exception, invocation: Invocation) -> int:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from mailer.cli.opening import open_campaign, read_setting
+from mailer.vocabulary.campaign import CampaignState
 from mailer.vocabulary.reply import sanitise
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ async def resume_campaign(invocation: "Invocation", wanted: str | None) -> int:
     """Let a paused campaign go on; workers take it up at once."""
     async with open_campaign(read_setting(invocation), wanted) as (ledgers, campaign_id):
         await ledgers.control.resume(campaign_id)
-        return await _tell(invocation, ledgers, campaign_id, "goes on")
+        waits = (await ledgers.campaigns.status(campaign_id)).state is CampaignState.SCHEDULED
+        return await _tell(invocation, ledgers, campaign_id, "waits for its time" if waits else "goes on")
 
 
 async def cancel_campaign(invocation: "Invocation", wanted: str, reason: str | None) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mailer.cli.invocation import Invocation
 
-_EXIT_CODES = {
+EXIT_CODES = {
     0: "everything was sent, or the command did what it was asked",
     1: "finished, but some were refused, failed or are in doubt (or it was cancelled)",
     2: "usage or configuration",
@@ -16,7 +16,7 @@ _EXIT_CODES = {
     5: "stopped waiting, work still queued",
     130: "interrupted",
 }
-_EVERYWHERE = {
+EVERYWHERE = {
     "--json": "One JSON document on stdout; an error is one on stderr.",
     "-q, --quiet": "No progress and no advice.",
     "-v, -vv": "More of the log; -vv shows tracebacks.",
@@ -24,11 +24,12 @@ _EVERYWHERE = {
     "--env-file FILE": "Variables from a file, behind the environment.",
     "--log-format text|json": "Form of the log on stderr.",
 }
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "MAILER_REDIS_URL": "The queue server; without it an embedded one is started.",
     "MAILER_DATA_DIR": "Folder of the embedded server.",
     "MAILER_SMTP_URL, MAILER_SMTP_CA_FILE": "The mail server, and the certificates of an own authority.",
     "MAILER_SMTP_PASSWORD, MAILER_SMTP_PASSWORD_FILE, MAILER_SMTP_PASSWORD_COMMAND": "One of them gives the password.",
+    "MAILER_TOKEN_SECRET, MAILER_TOKEN_SECRET_FILE": "The key that {{ token }} is made with.",
     "MAILER_CONFIG": "The user's own settings, instead of ~/.config/mailer/config.toml.",
     "MAILER_<SECTION>__<KEY>": "Any other setting; mailer config show lists them.",
 }
@@ -62,11 +63,11 @@ def manual() -> str:
         ".SH COMMANDS",
         *(line for path, command in _commands(root, "mailer") for line in _told(path, command)),
         ".SH OPTIONS OF EVERY COMMAND",
-        *_listed(_EVERYWHERE),
+        *_listed(EVERYWHERE),
         ".SH EXIT STATUS",
-        *_listed({str(code): meaning for code, meaning in _EXIT_CODES.items()}),
+        *_listed({str(code): meaning for code, meaning in EXIT_CODES.items()}),
         ".SH ENVIRONMENT",
-        *_listed(_ENVIRONMENT),
+        *_listed(ENVIRONMENT),
         ".SH SEE ALSO",
         "mailer explain CODE tells what an error means and how to mend it.",
     ]

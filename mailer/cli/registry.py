@@ -14,6 +14,7 @@ app = typer.Typer(
     name="mailer",
     help="Example: mailer demo\n\nAsynchronous, queued, exact bulk mail.",
     epilog=EVERYWHERE,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailer.backends.redis.connection import check_server
-from mailer.cli.accepting import SendFlags, dry_run_of, prepare_campaign, submit, tell_accepted
+from mailer.cli.accepting import dry_run_of, submit, tell_accepted
 from mailer.cli.complaints import warn
 from mailer.cli.confirming import ask, require_terminal
 from mailer.cli.invocation import duration
-from mailer.cli.opening import Setting, open_queue, read_setting
+from mailer.cli.opening import Setting, open_queue
+from mailer.cli.preparing import prepare_campaign, read_campaign
 from mailer.cli.report import campaign_exit_code, print_report
 from mailer.cli.waiting import LOOK_S, Rate, note_of, progress
 from mailer.config.orders import missing_password
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from mailer.backends.redis.ledgers import Ledgers
     from mailer.cli.invocation import Invocation
+    from mailer.cli.send_flags import SendFlags
     from mailer.vocabulary.route import Route
 
 STOPPED_WAITING, UNREACHABLE, INTERRUPTED = 5, 4, 130
@@ -36,31 +38,24 @@ DESERTED_S = 1.0
 NO_WORKER_S = 60.0
 
 
-async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: SendFlags) -> int:
+async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: "SendFlags") -> int:
     """Accept, work or watch, report."""
     from mailer.logs import configure_logs
 
     configure_logs(*invocation.logs)
     wait_s = duration("--wait", flags.wait) if flags.wait is not None else None
-    setting = read_setting(
-        invocation,
-        campaign,
-        {
-            "campaign.template": flags.template,
-            "campaign.recipients": flags.recipients,
-            "campaign.key": flags.key,
-            "smtp.url": flags.smtp_url,
-        },
-    )
+    setting = read_campaign(invocation, campaign, flags)
     if flags.dry_run:
-        return dry_run_of(invocation, prepare_campaign(setting, flags, None), setting)
+        return dry_run_of(invocation, prepare_campaign(setting, flags), setting, flags)
     require_terminal(yes=flags.yes)
     route = route_of(setting.configuration.smtp)
     prepared = prepare_campaign(setting, flags, route)
     async with open_queue(setting) as ledgers:
         for warning in await check_server(ledgers.redis, ledgers.keys):
             invocation.say(f"warning[{warning[:4]}]: {warning[5:]}")
-        alone = not flags.detach and not await ledgers.fleet.alive()
+        # Who does not wait does not work either.
+        detached = flags.detach or flags.at is not None
+        alone = not detached and not await ledgers.fleet.alive()
         password = _password(setting, route) if alone else None
         if alone:
             await try_relay(route, password, setting.configuration.smtp)
@@ -69,8 +64,8 @@ async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: 
             invocation.say("Nothing was sent.")
             return 0
         campaign_id = submitted.status.campaign.id
-        tell_accepted(invocation, submitted, detached=flags.detach)
-        if flags.detach:
+        tell_accepted(invocation, submitted, lacks_text=prepared.composer.lacks_text, detached=detached)
+        if detached:
             return 0
         if alone and submitted.status.paused_by is PausedBy.SERVICE and await ledgers.campaigns.resume(campaign_id):
             # The relay was just reached and logged in to: what paused the campaign has been mended.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mailer.cli.opening import read_setting
 from mailer.config.keys import KEYS
 from mailer.config.redis_url import redact
+from mailer.vocabulary.quantity import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +52,13 @@ def _value(configuration: "Configuration", key: str) -> object:
         return redact(value)
     if isinstance(value, Path):
         return str(value)
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Rate) else value
 
 
 def _lines(values: "Mapping[str, object]", origins: "Mapping[str, str] | None") -> list[str]:

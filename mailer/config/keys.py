@@ -57,6 +57,8 @@ FLAGS: Mapping[str, str] = {
     "campaign.duplicates": "--duplicates",
     "smtp.url": "--smtp-url",
     "smtp.max_connections": "--connections",
+    "delivery.rate": "--rate",
+    "delivery.priority": "--priority",
 }
 """The flags that do not simply repeat the key."""
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 _MAY_BE_ZERO = frozenset({"delivery.confirm_above"})
+_MAY_BE_ANY = frozenset({"delivery.priority"})
 _AT_MOST: Mapping[str, int] = {
     # Redis keeps the states of a chunk in its compact form up to 512 fields.
     "queue.chunk_size": 500,
@@ -22,7 +23,7 @@ def form_missed(key: str, value: object) -> str | None:
     """The form that a value of the right type misses (`1 or more`), or None when the value is good."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, tuple):
+    if key == "delivery.retry_delays" and isinstance(value, tuple):
         return None if value and all(_is_positive(item) for item in value) else "a list of durations above 0"
     if isinstance(value, int | float):
         return _number_missed(key, value)
@@ -33,6 +34,8 @@ def form_missed(key: str, value: object) -> str | None:
 
 
 def _number_missed(key: str, value: float) -> str | None:
+    if key in _MAY_BE_ANY:
+        return None
     if key in _MAY_BE_ZERO:
         return None if value >= 0 else "0 or more"
     if value > _AT_MOST.get(key, math.inf):

@@ -12,6 +12,9 @@ from mailer.vocabulary.errors import UsageError
 _VARIABLE = "MAILER_SMTP_PASSWORD"
 _FILE = "MAILER_SMTP_PASSWORD_FILE"
 _COMMAND = "MAILER_SMTP_PASSWORD_COMMAND"
+_TOKEN = "MAILER_TOKEN_SECRET"  # noqa: S105 (its name, not the secret)
+_TOKEN_FILE = "MAILER_TOKEN_SECRET_FILE"  # noqa: S105 (likewise)
+_SHORTEST_TOKEN_SECRET = 16
 _LONGEST = 4096
 _CONTAINER_SECRETS = Path("/run/secrets")
 
@@ -53,23 +56,46 @@ def smtp_password(environ: Mapping[str, str], *, timeout: float = 30.0) -> Secre
     return _from_command(environ, timeout) if _COMMAND in named else None
 
 
-def _from_file(path: Path) -> Secret:
+def token_secret(environ: Mapping[str, str]) -> bytes | None:
+    """The key of `{{ token }}`, from `MAILER_TOKEN_SECRET` or the first line of the `…_FILE`; None when there is none.
+
+    Raises:
+        UsageError: E106 when both are set, when it is shorter than 16 characters, or when the file is unfit.
+    """
+    given, file = environ.get(_TOKEN), environ.get(_TOKEN_FILE)
+    if given and file:
+        raise UsageError(
+            "E106", "the token secret is given twice", where=f"{_TOKEN} and {_TOKEN_FILE}", hint="unset one"
+        )
+    if not given and not file:
+        return None
+    where = _TOKEN if given else _TOKEN_FILE
+    secret = given or _from_file(Path(str(file)), "token secret", where)
+    if len(secret) < _SHORTEST_TOKEN_SECRET:
+        raise UsageError(
+            "E106",
+            f"the token secret is shorter than {_SHORTEST_TOKEN_SECRET} characters",
+            where=where,
+            hint="openssl rand -hex 32   makes a good one",
+        )
+    return secret.encode()
+
+
+def _from_file(path: Path, what: str = "SMTP password", where: str = _FILE) -> Secret:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             line = file.readline(_LONGEST)
     except OSError as error:
-        raise UsageError(
-            "E106", f"the SMTP password file {path} cannot be read", where=_FILE, why=error.strerror
-        ) from None
+        raise UsageError("E106", f"the {what} file {path} cannot be read", where=where, why=error.strerror) from None
     if stat.S_ISREG(mode) and mode & stat.S_IROTH and not _is_container_secret(path):
         raise UsageError(
             "E106",
-            f"every user of this machine can read the SMTP password in {path}",
-            where=_FILE,
+            f"every user of this machine can read the {what} in {path}",
+            where=where,
             hint=f"chmod 600 {path}",
         )
-    return _first_line(line, where=_FILE, source=str(path))
+    return _first_line(line, where=where, source=str(path))
 
 
 def _is_container_secret(path: Path) -> bool:

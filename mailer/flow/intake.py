@@ -1,16 +1,19 @@
-"""From a row to a message: every row ends as a draft for the ledger, as left out, or as a problem."""
+"""From a row to its messages: every row ends as drafts for the ledger, as left out, or as a problem."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from mailer.flow.preparation import Prepared, context_of
+from mailer.flow.preparation import Prepared
+from mailer.interfaces.composer import Composed, Occasion
 from mailer.interfaces.source import Row
-from mailer.policy.addressing import Address, AddressError, parse_address
+from mailer.policy.addressing import Address, AddressError, key_of, parse_address
+from mailer.policy.attachment_marks import encoded_size, mark
 from mailer.policy.columns import find_email_column
 from mailer.policy.header_values import UnsafeValueError
 from mailer.policy.message_id import message_id
 from mailer.policy.seen import Seen
+from mailer.policy.token import make_token
 from mailer.vocabulary.campaign import Campaign
 from mailer.vocabulary.chunk import Draft
 from mailer.vocabulary.errors import TemplateError
@@ -18,17 +21,20 @@ from mailer.vocabulary.outcome import Class, Outcome
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.recipient import LeftOut, LeftOutAs, State
 
+MOST_RECIPIENTS = 100
+"""Envelope recipients of one message: what every relay takes (RFC 5321 section 4.5.3.1.8)."""
+
 _SUPPRESSED = Outcome(
     state=State.SUPPRESSED, failure=Class.LOCAL, reason="suppressed", text="on the do-not-send list", counted=False
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Addressed:
-    """A row with a usable address."""
+class InvalidRowError(ValueError):
+    """A row without a usable address, or with a value that cannot go into a header: it is left out, and says why."""
 
-    row: Row
-    address: Address
+    def __init__(self, email: str, reason: str) -> None:
+        super().__init__(reason)
+        self.email = email
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,19 @@ class Problem:
     row: int
     email: str
     error: TemplateError
+
+
+@dataclass(slots=True)
+class Built:
+    """What became of some rows. A problem's row is among the drafts too, as `failed`, where its address is known.
+
+    The drafts of one row are neighbours. `unescaped` names a column for each row that put `<` or `&` into an HTML part.
+    """
+
+    drafts: list[Draft] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unescaped: list[str] = field(default_factory=list)
 
 
 class Intake:
@@ -51,82 +70,159 @@ class Intake:
         self._seen = Seen()
         self._email_column: str | None = None
 
-    def address(self, row: Row) -> Addressed | LeftOut:
-        """Find and check the address of a row."""
+    def build(self, rows: Iterable[Row]) -> Built:
+        """Address, render and build these rows, in their order. An address that came before is a duplicate.
+
+        `--duplicates keep` and copies (Cc, Bcc) are never that.
+        """
+        built = Built()
+        for row in rows:
+            try:
+                self._build(row, built)
+            except InvalidRowError as error:
+                built.left_out.append(_left_out(row, error.email[:254], LeftOutAs.INVALID, str(error)))
+        return built
+
+    def _build(self, row: Row, built: Built) -> None:
+        address = self._address(row)
+        if address is not None and self._is_known(address.key):
+            built.left_out.append(_left_out(row, address.addr_spec, LeftOutAs.DUPLICATE, "came before"))
+            return
+        try:
+            composed = self._composed(row, address)
+        except TemplateError as error:
+            built.problems.append(Problem(row.number, address.addr_spec if address is not None else "", error))
+            if address is None:
+                raise InvalidRowError("", error.message) from error
+            self._remember(address.key)
+            built.drafts.append(_failed(row, address, error, by_row=self._campaign.keeps_duplicates))
+            return
+        (first, key), *copies = composed.recipients
+        if address is None and self._is_known(key):
+            built.left_out.append(_left_out(row, first, LeftOutAs.DUPLICATE, "came before"))
+            return
+        self._remember(key)
+        if composed.unescaped is not None:
+            built.unescaped.append(composed.unescaped)
+        draft = Draft(
+            row=row.number,
+            email=first,
+            content=composed.content,
+            attached=composed.attached,
+            by_row=self._campaign.keeps_duplicates,
+        )
+        built.drafts.append(draft)
+        built.drafts += (replace(draft, email=email, by_row=True) for email, _ in copies)
+
+    def compose(self, row: Row) -> Composed:
+        """The message of one row, whatever came before.
+
+        Raises:
+            InvalidRowError: the row is no recipient.
+            TemplateError: it cannot be built.
+        """
+        return self._composed(row, self._address(row))
+
+    def _address(self, row: Row) -> Address | None:
+        """The address of a row, or None where only its message will tell."""
         if row.defect is not None:
-            return LeftOut(row=row.number, email="", kind=LeftOutAs.INVALID, reason=row.defect)
+            raise InvalidRowError("", row.defect)
+        if self._prepared.composer.names_recipients:
+            return None
         wanted = self._prepared.settings.email_column
         if self._email_column not in row.columns:
             self._email_column = find_email_column(row.columns, wanted)
         value = row.columns.get(self._email_column) if self._email_column is not None else None
         if not isinstance(value, str):
-            return LeftOut(row=row.number, email="", kind=LeftOutAs.INVALID, reason=f"no {wanted}")
+            raise InvalidRowError("", f"no {wanted}")
         try:
-            return Addressed(row, parse_address(value))
+            return parse_address(value)
         except AddressError as error:
-            return LeftOut(row=row.number, email=value[:254], kind=LeftOutAs.INVALID, reason=str(error))
+            raise InvalidRowError(value, str(error)) from error
 
-    def build(self, rows: Iterable[Addressed], suppressed: frozenset[str]) -> "Built":
-        """Render and build these rows, in their order. An address that came before in this run is a duplicate."""
-        built = Built([], [], [])
-        for addressed in rows:
-            row, address = addressed.row, addressed.address
-            if address.key in self._seen:
-                built.left_out.append(
-                    LeftOut(row=row.number, email=address.addr_spec, kind=LeftOutAs.DUPLICATE, reason="came before")
-                )
-                continue
-            if address.addr_spec in suppressed:
-                draft = Draft(row=row.number, email=address.addr_spec, content=b"", outcome=_SUPPRESSED)
-            else:
-                try:
-                    draft = Draft(row=row.number, email=address.addr_spec, content=self._message(row, address))
-                except UnsafeValueError as error:
-                    built.left_out.append(
-                        LeftOut(row=row.number, email=address.addr_spec, kind=LeftOutAs.INVALID, reason=str(error))
-                    )
-                    continue
-                except TemplateError as error:
-                    built.problems.append(Problem(row.number, address.addr_spec, error))
-                    draft = _failed(row, address, error)
-            self._seen.add(address.key)
-            built.drafts.append(draft)
-        return built
-
-    def _message(self, row: Row, address: Address) -> bytes:
+    def _composed(self, row: Row, address: Address | None) -> Composed:
         prepared, campaign = self._prepared, self._campaign
-        context = context_of(row.columns, campaign=campaign.name, row=row.number)
-        rendered = prepared.template.render(context, row=row.number, where=prepared.source.name)
-        content = prepared.skeleton.build(
-            to=rendered.to or address.addr_spec,
-            subject=rendered.subject,
-            text=rendered.text,
-            html=rendered.html,
-            message_id=message_id(self._salt, campaign.id, address.addr_spec, campaign.message_domain),
+        if address is not None and prepared.test_to is not None:
+            address = prepared.test_to
+
+        def message_id_of(first: str) -> str:
+            identity = f"{first} {row.number}" if campaign.keeps_duplicates else first
+            return message_id(self._salt, campaign.id, identity, campaign.message_domain)
+
+        secret = prepared.token_secret
+        occasion = Occasion(
+            campaign=campaign.name,
+            row=row.number,
+            where=prepared.source.name,
             date=self._date,
-            reply_to=rendered.reply_to,
-            headers=rendered.headers,
-            unsubscribe_url=rendered.unsubscribe_url,
+            message_id=message_id_of,
+            token=None if secret is None else lambda email: make_token(secret, campaign.id, key_of(email)),
         )
-        if len(content) > prepared.delivery.max_message_size:
+        try:
+            known = None if address is None else (address.addr_spec, address.key)
+            composed = prepared.composer.compose(row.columns, known, occasion)
+        except (AddressError, UnsafeValueError) as error:
+            raise InvalidRowError(address.addr_spec if address is not None else "", str(error)) from error
+        if prepared.test_to is not None:
+            composed = replace(composed, recipients=((prepared.test_to.addr_spec, prepared.test_to.key),))
+        self._check_limits(composed)
+        return composed
+
+    def _check_limits(self, composed: Composed) -> None:
+        if len(composed.recipients) > MOST_RECIPIENTS:
+            raise TemplateError(
+                "E313",
+                f"the message goes to {len(composed.recipients)} addresses, at most {MOST_RECIPIENTS} are possible",
+                hint="give everybody a row of his own",
+            )
+        size = len(composed.content)
+        for file in composed.attached:
+            sign = mark(file.digest)
+            size += composed.content.count(sign) * (encoded_size(file.size) - len(sign))
+        most = self._prepared.delivery.max_message_size
+        if size > most:
             raise TemplateError(
                 "E308",
-                f"the message has {len(content)} bytes, max_message_size is {prepared.delivery.max_message_size}",
+                f"the message has {size} bytes, max_message_size is {most}",
                 hint="make it smaller, or raise delivery.max_message_size",
             )
-        return content
+
+    def _is_known(self, key: str) -> bool:
+        return not self._campaign.keeps_duplicates and key in self._seen
+
+    def _remember(self, key: str) -> None:
+        if not self._campaign.keeps_duplicates:
+            self._seen.add(key)
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    """What became of some rows. A problem's row is among the drafts too, as `failed`."""
+def withhold(drafts: Sequence[Draft], suppressed: Collection[str]) -> list[Draft]:
+    """The same drafts, with those to these addresses suppressed."""
+    if not suppressed:
+        return list(drafts)
+    return [
+        replace(draft, content=b"", attached=(), outcome=_SUPPRESSED) if draft.email in suppressed else draft
+        for draft in drafts
+    ]
 
-    drafts: list[Draft]
-    left_out: list[LeftOut]
-    problems: list[Problem]
+
+def leave_out_members(built: Built, members: Collection[str], campaign_id: str) -> None:
+    """Take out the rows whose first recipient is in that campaign already, with the copies that belong to them."""
+    rows = {draft.row: draft.email for draft in reversed(built.drafts)}
+    gone = {row for row, email in rows.items() if email in members}
+    if gone:
+        built.left_out += (
+            LeftOut(row=draft.row, email=draft.email, kind=LeftOutAs.DUPLICATE, reason=f"in {campaign_id}")
+            for draft in built.drafts
+            if draft.row in gone
+        )
+        built.drafts = [draft for draft in built.drafts if draft.row not in gone]
 
 
-def _failed(row: Row, address: Address, error: TemplateError) -> Draft:
+def _left_out(row: Row, email: str, kind: LeftOutAs, reason: str) -> LeftOut:
+    return LeftOut(row=row.number, email=email, kind=kind, reason=reason)
+
+
+def _failed(row: Row, address: Address, error: TemplateError, *, by_row: bool) -> Draft:
     reason = "too_big" if error.code == "E308" else "build"
     outcome = Outcome(
         state=State.FAILED,
@@ -136,9 +232,4 @@ def _failed(row: Row, address: Address, error: TemplateError) -> Draft:
         text=f"row {row.number}: {error.message}",
         counted=False,
     )
-    return Draft(row=row.number, email=address.addr_spec, content=b"", outcome=outcome)
-
-
-def addresses_of(rows: Sequence[Addressed]) -> list[str]:
-    """The addresses of these rows as they go over the wire."""
-    return [addressed.address.addr_spec for addressed in rows]
+    return Draft(row=row.number, email=address.addr_spec, content=b"", outcome=outcome, by_row=by_row)

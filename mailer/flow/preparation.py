@@ -4,40 +4,47 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailer import __version__
+from mailer.interfaces.composer import Attach, Composer
 from mailer.interfaces.source import RecipientSource
-from mailer.policy.addressing import Address, AddressError, parse_sender
+from mailer.policy.addressing import Address, AddressError, parse_address, parse_sender
 from mailer.policy.columns import find_email_column
+from mailer.policy.forms.folder import folder_form
 from mailer.policy.header_values import UnsafeValueError
-from mailer.policy.message import Skeleton
-from mailer.policy.rendering import RowRenderError, Template, load_template
 from mailer.vocabulary.campaign import Campaign
 from mailer.vocabulary.errors import SourceError, TemplateError, UsageError
 from mailer.vocabulary.settings import CampaignSettings, DeliverySettings, SmtpSettings
 
-BUILT_IN = frozenset({"campaign", "row", "unsubscribe_url"})
+BUILT_IN = frozenset({"campaign", "row", "token", "unsubscribe_url"})
 """Variables a template has besides the columns of the row."""
 
 OpenSource = Callable[[str, Path, tuple[str, ...]], RecipientSource]
 """Opens what `recipients` names, relative to a folder, given the columns that are needed."""
+AttachBelow = Callable[[Path], Attach]
+"""Finds attachments below a folder and nowhere else."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+_SENDER = 'sender = "Acme News <news@acme.example>"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Everything that building messages needs, and the proposal for the ledger (its id is given there)."""
+    """Everything that building messages needs, and the proposal for the ledger (its id is given there).
+
+    With `test_to` every message goes to that address alone.
+    """
 
     settings: CampaignSettings
     delivery: DeliverySettings
     source: RecipientSource
-    template: Template
-    skeleton: Skeleton
+    composer: Composer
     proposal: Campaign
+    token_secret: bytes | None = None
+    test_to: Address | None = None
 
     @property
     def is_resumable(self) -> bool:
@@ -51,57 +58,68 @@ def prepare(
     delivery: DeliverySettings,
     *,
     base: Path,
+    attachments: Path,
     open_source: OpenSource,
+    attach_below: AttachBelow,
     ca_pem: str | None,
     now_ms: int,
+    token_secret: bytes | None = None,
+    new: bool = False,
+    test_to: str | None = None,
 ) -> Prepared:
     """Load and check all that does not depend on a row.
 
+    `base` is where the template is looked for, `attachments` the folder that attached files lie below. `new` makes
+    another campaign even of content that was accepted before; with `test_to` it is one of its own, too, and goes to
+    that address alone.
+
     Raises:
-        UsageError: E105 a setting is missing, E101 one is wrong.
+        UsageError: E105 a setting is missing, E101 one is wrong, E133 the template uses `token` without its secret.
         TemplateError: E3xx the template cannot be used.
         SourceError: E2xx the list cannot be read, or lacks a column that the template needs.
     """
-    template_spec = _required(settings.template, "campaign.template", 'template = "hello"')
-    sender_text = _required(settings.sender, "campaign.sender", 'sender = "Acme News <news@acme.example>"')
     recipients = _required(settings.recipients, "campaign.recipients", 'recipients = "recipients.csv"')
-    folder = template_folder(template_spec, base)
-    name = settings.name or _name_from(folder)
+    template_spec = _required(settings.template, "campaign.template", 'template = "hello"')
+    template = template_path(template_spec, base)
+    name = settings.name or _name_from(template)
     if _NAME.fullmatch(name) is None:
         raise UsageError("E101", f"{name!r} is no campaign name", hint="letters, digits and '-', at most 64")
-    try:
-        display_name, sender = parse_sender(sender_text)
-        envelope_sender = parse_sender(settings.envelope_sender)[1] if settings.envelope_sender else sender
-    except AddressError as error:
-        raise UsageError("E101", f"campaign.sender {sender_text!r} is no address: {error}") from error
-    template = load_template(
-        folder,
-        subject=settings.subject,
-        to=settings.to,
-        reply_to=settings.reply_to,
-        headers=settings.headers,
-        unsubscribe_url=settings.unsubscribe_url,
+    tester = _tester(test_to) if test_to is not None else None
+    if tester is not None:
+        # Nobody but the tester gets anything, and his address is the one in To.
+        name, settings = f"{name[:59]}-test", replace(settings, to=None, cc=None, bcc=None)
+    composer, sender_text = _composer(template, settings, attachments, attach_below)
+    _, sender = _sender(sender_text, "campaign.sender")
+    envelope_sender = (
+        _sender(settings.envelope_sender, "campaign.envelope_sender")[1] if settings.envelope_sender else sender
     )
-    needed = tuple(sorted(template.variables - BUILT_IN))
-    source = open_source(recipients, base, (settings.email_column,))
-    check_columns(source, settings.email_column, needed, template)
+    if "token" in composer.variables and token_secret is None:
+        raise UsageError(
+            "E133",
+            "the template uses {{ token }}, and there is no secret to make it with",
+            hint="MAILER_TOKEN_SECRET_FILE=/run/secrets/token   (openssl rand -hex 32 makes one)",
+        )
+    needed = tuple(sorted(composer.variables - BUILT_IN))
+    email = () if composer.names_recipients else (settings.email_column,)
+    source = open_source(recipients, base, (*email, *needed) if composer.names_recipients else email)
+    _check_columns(source, email, needed, composer)
+    keeps_duplicates = settings.duplicates == "keep" or tester is not None
     fingerprint = _hash(
-        template.sha256,
-        display_name,
-        sender.addr_spec,
+        composer.sha256,
+        sender_text,
         envelope_sender.addr_spec,
-        settings.list_id,
         settings.email_column,
         settings.duplicates,
+        settings.inline_css,
         source.content_hash,
     )
     proposal = Campaign(
         id="",
         name=name,
-        key=settings.key or _content_key(name, fingerprint, source),
+        key=_key(settings.key, name, fingerprint, source, another=new or tester is not None),
         fingerprint=fingerprint,
         template=template_spec,
-        template_sha256=template.sha256,
+        template_sha256=composer.sha256,
         sender=sender_text,
         reverse_path=envelope_sender.addr_spec,
         source=source.name,
@@ -111,63 +129,91 @@ def prepare(
         created_ms=now_ms,
         version=__version__,
         ca_pem=ca_pem,
+        keeps_duplicates=keeps_duplicates,
     )
     return Prepared(
         settings=settings,
         delivery=delivery,
         source=source,
-        template=template,
-        skeleton=_skeleton(settings, display_name, sender, template, fingerprint),
+        composer=composer,
         proposal=proposal,
+        token_secret=token_secret,
+        test_to=tester,
     )
 
 
-def template_folder(spec: str, base: Path) -> Path:
-    """The folder that `template` names: a folder under `templates/`, or a path, both relative to `base`."""
+def template_path(spec: str, base: Path) -> Path:
+    """What `template` names: a folder under `templates/`, or a folder or a file, all relative to `base`."""
     for candidate in (base / "templates" / spec, base / spec):
-        if candidate.is_dir():
+        if candidate.is_dir() or candidate.is_file():
             return candidate
     raise TemplateError(
         "E303",
         f"no template {spec!r}",
         where=str(base / "templates" / spec),
-        why="There is no such folder.",
-        hint="a template is a folder with subject.txt.j2, body.txt.j2 and body.html.j2",
+        why="There is no such folder or file.",
+        hint="a template is a folder with subject.txt.j2, body.txt.j2 and body.html.j2, or a single file",
     )
 
 
-def check_columns(source: RecipientSource, email_column: str, needed: tuple[str, ...], template: Template) -> None:
+def _composer(
+    template: Path, settings: CampaignSettings, attachments: Path, attach_below: AttachBelow
+) -> tuple[Composer, str]:
+    """The template in its form, and the text of the sender."""
+    try:
+        if template.is_file():
+            # The rarer form: whoever has a folder need not load it.
+            from mailer.policy.forms.letter import letter_form
+
+            letter = letter_form(template, settings=settings, attach=attach_below(template.parent))
+            return letter, _required(settings.sender or letter.sender, "campaign.sender", _SENDER)
+        sender = _required(settings.sender, "campaign.sender", _SENDER)
+        display_name, address = _sender(sender, "campaign.sender")
+        mailbox = f'"{_escaped(display_name)}" <{address.addr_spec}>' if display_name else address.addr_spec
+        return folder_form(template, settings=settings, sender=mailbox, attach=attach_below(attachments)), sender
+    except UnsafeValueError as error:
+        raise UsageError("E101", f"campaign.sender or campaign.list_id cannot go into a header: {error}") from error
+
+
+def _sender(text: str, key: str) -> tuple[str | None, Address]:
+    try:
+        return parse_sender(text)
+    except AddressError as error:
+        raise UsageError("E101", f"{key} {text!r} is no address: {error}") from error
+
+
+def _tester(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except AddressError as error:
+        raise UsageError("E101", f"--test-to {text!r} is no address: {error}") from error
+
+
+def _check_columns(
+    source: RecipientSource, email: tuple[str, ...], needed: tuple[str, ...], composer: Composer
+) -> None:
     """Refuse a list that lacks a column for the address or for the template, as far as its header tells."""
     if source.columns is None:
         return
-    if find_email_column(source.columns, email_column) is None:
-        raise SourceError(
-            "E203",
-            f"{source.name} has no column {email_column!r}",
-            why=f"columns: {', '.join(source.columns)}",
-            hint='name it with email_column = "…"',
-        )
+    for column in email:
+        if find_email_column(source.columns, column) is None:
+            raise SourceError(
+                "E203",
+                f"{source.name} has no column {column!r}",
+                why=f"columns: {', '.join(source.columns)}",
+                hint='name it with email_column = "…"',
+            )
     known = {*source.columns, *(column.replace(" ", "_") for column in source.columns)}
     missing = [name for name in needed if name not in known]
     if missing:
         raise TemplateError(
             "E301",
             f"{source.name} has no column {missing[0]!r}, which the template needs",
-            where=_first_use(template, source) or source.name,
+            where=composer.first_lack(source.columns, source.name) or source.name,
             why=f"columns: {', '.join(source.columns)}",
             hint=f'add the column, or write {{{{ {missing[0]} | default("…") }}}}',
             safe="Nothing was accepted and nothing was sent.",
         )
-
-
-def _first_use(template: Template, source: RecipientSource) -> str | None:
-    """File and line of the template where a row of this list would fail first, as an empty row shows it."""
-    try:
-        context = dict.fromkeys(source.columns or (), "")
-        template.render({**context, **dict.fromkeys(BUILT_IN, "")}, row=None, where=source.name)
-    except RowRenderError as error:
-        return error.where if error.code == "E301" else None
-    return None
 
 
 def _required(value: str | None, key: str, example: str) -> str:
@@ -176,40 +222,22 @@ def _required(value: str | None, key: str, example: str) -> str:
     return value
 
 
-def _name_from(folder: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9-]+", "-", folder.resolve().name).strip("-") or "campaign"
+def _name_from(template: Path) -> str:
+    resolved = template.resolve()
+    name = resolved.stem if template.is_file() else resolved.name
+    return re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-") or "campaign"
 
 
 def _hash(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()
 
 
-def _content_key(name: str, fingerprint: str, source: RecipientSource) -> str:
-    if source.content_hash is None:
+def _key(given: str | None, name: str, fingerprint: str, source: RecipientSource, *, another: bool) -> str:
+    if given is None and source.content_hash is None:
         return f"once:{secrets.token_hex(16)}"
-    return f"content:{_hash(name, fingerprint)[:32]}"
-
-
-def _skeleton(
-    settings: CampaignSettings, display_name: str | None, sender: Address, template: Template, seed: str
-) -> Skeleton:
-    name = f'"{_escaped(display_name)}" <{sender.addr_spec}>' if display_name else sender.addr_spec
-    try:
-        return Skeleton(
-            sender=name,
-            seed=seed,
-            has_text="text" in template.parts,
-            has_html="html" in template.parts,
-            list_id=settings.list_id,
-        )
-    except UnsafeValueError as error:
-        raise UsageError("E101", f"campaign.sender or campaign.list_id cannot go into a header: {error}") from error
+    key = given or f"content:{_hash(name, fingerprint)[:32]}"
+    return f"{key}:{secrets.token_hex(8)}" if another else key
 
 
 def _escaped(name: str) -> str:
     return name.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def context_of(columns: Mapping[str, object], *, campaign: str, row: int) -> dict[str, object]:
-    """The variables a template sees for one row."""
-    return {**columns, "campaign": campaign, "row": row}

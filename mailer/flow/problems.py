@@ -1,8 +1,9 @@
 """Problems of many rows, told once each: the first row in full, then how many others have the same."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
-from mailer.flow.intake import Problem
+from mailer.flow.intake import Built, Problem
 from mailer.vocabulary.errors import TemplateError
 from mailer.vocabulary.recipient import LeftOut, LeftOutAs
 
@@ -65,16 +66,22 @@ class Problems:
 
 @dataclass(slots=True)
 class Examples:
-    """The first rows that were left out, for the warnings on the screen; the ledger keeps all of them."""
+    """The first rows that were left out, for the warnings on the screen; the ledger keeps all of them.
+
+    `unescaped` counts, by column, the messages with a value that went into an HTML part as it is.
+    """
 
     invalid: list[LeftOut] = field(default_factory=list)
     duplicate: list[LeftOut] = field(default_factory=list)
+    unescaped: Counter[str] = field(default_factory=Counter)
 
-    def add(self, row: LeftOut) -> None:
-        """Keep it if there are only a few yet."""
-        kept = self.invalid if row.kind is LeftOutAs.INVALID else self.duplicate
-        if len(kept) < MOST_EXAMPLES:
-            kept.append(row)
+    def add_all(self, built: Built) -> None:
+        """Keep those of some rows, as long as there are only a few yet."""
+        for row in built.left_out:
+            kept = self.invalid if row.kind is LeftOutAs.INVALID else self.duplicate
+            if len(kept) < MOST_EXAMPLES:
+                kept.append(row)
+        self.unescaped.update(built.unescaped)
 
 
 def shorten(email: str) -> str:

@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from mailer.flow.intake import Addressed, Intake, addresses_of
+from mailer.flow.intake import Built, Intake, leave_out_members, withhold
 from mailer.flow.problems import Examples, Problems
+from mailer.interfaces.ledger import CampaignGoneError
+from mailer.policy.choosing import Chosen, Ranges, chosen_rows, covers, union
 from mailer.vocabulary.campaign import Campaign, CampaignState, CampaignStatus
 from mailer.vocabulary.errors import MailerError, SourceError
-from mailer.vocabulary.recipient import LeftOut, LeftOutAs
+from mailer.vocabulary.recipient import LeftOutAs
+from mailer.vocabulary.send_options import SendOptions
 
 if TYPE_CHECKING:
     from mailer.flow.preparation import Prepared
@@ -22,11 +25,13 @@ if TYPE_CHECKING:
     from mailer.vocabulary.settings import QueueSettings
 
 LOW_WATER_POLL_S = 0.2
+MOST_KEPT = 100_000
+"""Rows of a source that can be read only once that are kept, where they are checked before they are stored."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """What one pass over the source has counted so far."""
+    """What one pass over the source has counted so far; every address of a row (To, Cc, Bcc) counts as one."""
 
     rows: int = 0
     invalid: int = 0
@@ -47,18 +52,23 @@ class Submitted:
 Progress = Callable[[Counts], None]
 
 
+class _MixedDraftError(Exception):
+    """The draft holds rows that this run does not ask for: an earlier run, cut off, had asked for others."""
+
+
 @dataclass(slots=True)
 class Submission:
-    """One run of a producer. `skip_bad` books rows that cannot be built as failed instead of refusing all."""
+    """One run of a producer. `confirm` is asked before a draft is sealed, or before more is added."""
 
     ledger: "IntakeLedger"
     prepared: "Prepared"
     queue: "QueueSettings"
-    skip_bad: bool = False
+    options: SendOptions = field(default_factory=SendOptions)
     progress: Progress = lambda counts: None
     confirm: Callable[[Counts], bool] | None = None
     _counts: Counts = field(default_factory=Counts)
     _examples: Examples = field(default_factory=Examples)
+    _kept: "list[Row] | None" = None
 
     async def run(self) -> Submitted | None:
         """Accept the campaign, or find it accepted. None when `confirm` said no: nothing of it is left.
@@ -68,130 +78,305 @@ class Submission:
             BadRowsError: rows cannot be built; nothing was accepted.
             SourceError: E207 no recipients, E204 damage, E208 too large to be read only once.
         """
-        campaign = await self.ledger.open(self.prepared.proposal)
+        chosen = chosen_rows(self.options, lambda: sum(1 for _ in self.prepared.source.rows()))
+        while True:
+            self._counts, self._examples = Counts(), Examples()
+            campaign = await self.ledger.open(self.prepared.proposal, append=self.options.append)
+            try:
+                return await self._run(campaign, chosen)
+            except CampaignGoneError:
+                # Another producer of it found something wrong and dropped the draft: what that is we find, too.
+                if not self.prepared.is_resumable:
+                    raise
+            except _MixedDraftError:
+                await self.ledger.drop(campaign)
+
+    async def _run(self, campaign: Campaign, chosen: Ranges | None) -> Submitted | None:
         status = await self.ledger.status(campaign.id)
-        if status.source_complete:
-            self._counts.already = status.totals.accepted
-            return Submitted(status=status, counts=self._counts, examples=self._examples)
         run = secrets.token_hex(4)
+        added = self.prepared.proposal.fingerprint
+        if campaign.fingerprint != added:
+            if added in status.appended or await self._append(campaign, run, status, chosen):
+                return await self._submitted(campaign)
+            return None
+        if status.state is CampaignState.DRAFT:
+            accept = self._stream if self.options.stream else self._draft
+            done = await accept(campaign, run, chosen)
+        elif not covers(status.chosen, chosen):
+            done = await self._more(campaign, run, _all_of(status, chosen))
+        elif not status.source_complete:
+            # An earlier run was cut off after it had checked all of it.
+            done = await self._store_all(campaign, run, status.chosen)
+        else:
+            self._counts.already = status.totals.accepted
+            done = True
+        return await self._submitted(campaign) if done else None
+
+    async def _submitted(self, campaign: Campaign) -> Submitted:
+        status = await self.ledger.status(campaign.id)
+        return Submitted(status=status, counts=self._counts, examples=self._examples)
+
+    async def _draft(self, campaign: Campaign, run: str, chosen: Ranges | None) -> bool:
+        """Read the source to the end and store it; beyond the high-water mark only check it; then seal."""
         try:
-            stopped_at = await self._draft(campaign, run)
-        except MailerError:
+            stopped_at = await self._read(campaign, run, chosen)
+            status = await self.ledger.status(campaign.id)
+            if chosen is not None and status.totals.accepted > self._counts.new + self._counts.already:
+                raise _MixedDraftError
+        except MailerError as error:
             # What is wrong with the content. Whoever is killed, or loses the ledger, goes on with this draft later.
-            if status.state is CampaignState.DRAFT:
+            if not isinstance(error, CampaignGoneError):
                 await self.ledger.drop(campaign)
             raise
-        if status.state is CampaignState.DRAFT and self.confirm is not None and not self.confirm(self._counts):
+        if not self._confirmed():
             await self.ledger.drop(campaign)
-            return None
+            return False
+        await self._seal(campaign, run, chosen, complete=stopped_at is None)
+        if stopped_at is not None:
+            await self._store_all(campaign, run, chosen, start=stopped_at, is_counted=True)
+        return True
+
+    async def _read(self, campaign: Campaign, run: str, chosen: Ranges | None) -> int | None:
+        """The number of the first row that is checked but not stored, or None when all are stored."""
+        intake = self._intake(campaign)
+        problems = Problems(self.prepared.source.name)
+        stopped_at: int | None = None
+        for rows in self._batches(chosen):
+            built = await self._built(intake, rows)
+            for problem in built.problems:
+                problems.add(problem)
+            if stopped_at is None and not (problems.rows and not self._skips_bad):
+                stored = await self._store(campaign, built.drafts)
+                if stored and await self._is_full(campaign):
+                    stopped_at = rows[-1].number + 1
+            await self._left_out(campaign, run, built)
+        self._check(problems)
+        return stopped_at
+
+    async def _stream(self, campaign: Campaign, run: str, chosen: Ranges | None) -> bool:
+        """Let workers begin at once; only the end of the source can make it finished."""
+        batches = self._batches(chosen)
+        first = next(batches, None)
+        if first is None or not self._confirmed():
+            await self.ledger.drop(campaign)
+            if first is None:
+                raise self._empty()
+            return False
+        await self._seal(campaign, run, chosen, complete=False)
+        return await self._store_all(campaign, run, chosen, batches=_again(first, batches))
+
+    async def _more(self, campaign: Campaign, run: str, chosen: Ranges | None) -> bool:
+        """Add what had not been asked for before, after checking it."""
+        if not await self._check_all(campaign, chosen):
+            return False
+        await self.ledger.reopen(campaign)
+        return await self._store_all(campaign, run, chosen)
+
+    async def _append(self, campaign: Campaign, run: str, status: CampaignStatus, chosen: Ranges | None) -> bool:
+        """Add the recipients of another list, after checking it."""
+        added = self.prepared.proposal.fingerprint
+        if status.appending != added and not await self._check_all(campaign, chosen):
+            return False
+        await self.ledger.reopen(campaign, appending=added)
+        return await self._store_all(campaign, run, chosen, appended=added)
+
+    async def _check_all(self, campaign: Campaign, chosen: Ranges | None) -> bool:
+        """Build every row without storing it, and ask. Nothing else stands between it and the workers."""
+        intake = self._intake(campaign)
+        problems = Problems(self.prepared.source.name)
+        counts = self._counts
+        if not self.prepared.is_resumable:
+            self._kept = []
+        for rows in self._batches(chosen):
+            self._keep(rows)
+            built = await self._built(intake, rows)
+            for problem in built.problems:
+                problems.add(problem)
+            there = await self.ledger.members(campaign.id, [draft.email for draft in built.drafts])
+            counts.already += sum(draft.email in there for draft in built.drafts)
+            counts.new += sum(draft.email not in there for draft in built.drafts)
+            self._count(built)
+        self._check(problems)
+        return self._confirmed()
+
+    async def _store_all(
+        self,
+        campaign: Campaign,
+        run: str,
+        chosen: Ranges | None,
+        *,
+        start: int = 0,
+        appended: str | None = None,
+        is_counted: bool = False,
+        batches: "Iterator[list[Row]] | None" = None,
+    ) -> bool:
+        """A pass that stores while workers drain, from row `start` or all; `is_counted` by an earlier pass."""
+        if not is_counted:
+            self._counts, self._examples = Counts(), Examples()
+        intake = self._intake(campaign)
+        for rows in batches or self._batches(chosen):
+            if rows[-1].number < start:
+                # Stored in the first pass; the ledger's index tells their later duplicates from new ones.
+                continue
+            built = await self._built(intake, rows)
+            if await self.ledger.queued_bytes(campaign) > self.queue.high_water:
+                await self._low_water(campaign)
+            await self._store(campaign, built.drafts)
+            if not is_counted:
+                await self._left_out(campaign, run, built)
+            self.progress(self._counts)
+        invalid, duplicate = self._counts.invalid, self._counts.duplicate
+        await self.ledger.complete(
+            campaign, run, invalid=invalid, duplicate=duplicate, chosen=chosen, appended=appended
+        )
+        return True
+
+    async def _seal(self, campaign: Campaign, run: str, chosen: Ranges | None, *, complete: bool) -> None:
         await self.ledger.seal(
             campaign,
             run,
             invalid=self._counts.invalid,
             duplicate=self._counts.duplicate,
-            complete=stopped_at is None,
+            complete=complete,
+            chosen=chosen,
+            at_ms=self.options.at_ms,
         )
-        if stopped_at is not None:
-            await self._rest(campaign, stopped_at)
-        await self.ledger.complete(campaign, run, invalid=self._counts.invalid, duplicate=self._counts.duplicate)
-        status = await self.ledger.status(campaign.id)
-        return Submitted(status=status, counts=self._counts, examples=self._examples)
 
-    async def _draft(self, campaign: Campaign, run: str) -> int | None:
-        """Read the source to the end and store it; beyond the high-water mark only check it.
+    async def _built(self, intake: Intake, rows: "list[Row]") -> Built:
+        built = intake.build(rows)
+        if self.options.exclude is not None:
+            emails = [draft.email for draft in built.drafts]
+            leave_out_members(built, await self.ledger.members(self.options.exclude, emails), self.options.exclude)
+        built.drafts = withhold(built.drafts, await self.ledger.suppressed([draft.email for draft in built.drafts]))
+        return built
 
-        Returns the number of the first row that is checked but not stored, or None when all are stored.
-        """
-        intake = self._intake(campaign)
-        problems = Problems(self.prepared.source.name)
+    async def _left_out(self, campaign: Campaign, run: str, built: Built) -> None:
+        self._count(built)
+        await self.ledger.leave_out(campaign, run, sorted(built.left_out, key=lambda row: row.row))
+
+    def _count(self, built: Built) -> None:
         counts = self._counts
-        stopped_at: int | None = None
-        for rows in self._batches(self.prepared.source.rows()):
-            left_out, addressed = sort_out(intake.address(row) for row in rows)
-            built = intake.build(addressed, await self.ledger.suppressed(addresses_of(addressed)))
-            left_out += built.left_out
-            for problem in built.problems:
-                problems.add(problem)
-            if stopped_at is None and not (problems.rows and not self.skip_bad):
-                stored = await self._store(campaign, built.drafts)
-                if stored and await self._is_full(campaign):
-                    stopped_at = rows[-1].number + 1
-            counts.rows += len(rows)
-            for row in left_out:
-                self._examples.add(row)
-                counts.invalid += row.kind is LeftOutAs.INVALID
-                counts.duplicate += row.kind is LeftOutAs.DUPLICATE
-            await self.ledger.leave_out(campaign, run, sorted(left_out, key=lambda row: row.row))
-            self.progress(counts)
-        if problems.rows and not self.skip_bad:
-            raise problems.error()
-        if counts.rows == 0:
-            raise SourceError(
-                "E207",
-                f"{self.prepared.source.name} has no recipients",
-                hint="a header line and one line for each recipient",
-                safe="Nothing was accepted and nothing was sent.",
-            )
-        return stopped_at
+        counts.rows += len(built.drafts) + len(built.left_out)
+        for row in built.left_out:
+            counts.invalid += row.kind is LeftOutAs.INVALID
+            counts.duplicate += row.kind is LeftOutAs.DUPLICATE
+        self._examples.add_all(built)
+        self.progress(counts)
 
-    async def _rest(self, campaign: Campaign, start: int) -> None:
-        """The second pass over a source larger than the high-water mark, while workers drain."""
-        intake = self._intake(campaign)
-        for rows in self._batches(self.prepared.source.rows()):
-            if rows[-1].number < start:
-                # Stored in the first pass; the ledger's index tells their later duplicates from new ones.
-                continue
-            _, addressed = sort_out(intake.address(row) for row in rows)
-            built = intake.build(addressed, await self.ledger.suppressed(addresses_of(addressed)))
-            if await self.ledger.queued_bytes(campaign) > self.queue.high_water:
-                await self._low_water(campaign)
-            await self._store(campaign, built.drafts)
-            self.progress(self._counts)
+    def _check(self, problems: Problems) -> None:
+        if problems.rows and not self._skips_bad:
+            raise problems.error()
+        if self._counts.rows == 0:
+            raise self._empty()
+
+    def _empty(self) -> SourceError:
+        nothing = "no such rows" if self.options.chooses else "no recipients"
+        return SourceError(
+            "E207",
+            f"{self.prepared.source.name} has {nothing}",
+            hint="a smaller --offset" if self.options.chooses else "a header line and one line for each recipient",
+            safe="Nothing was accepted and nothing was sent.",
+        )
+
+    @property
+    def _skips_bad(self) -> bool:
+        return self.options.skip_bad or self.options.stream
+
+    def _confirmed(self) -> bool:
+        return self.confirm is None or self.confirm(self._counts)
 
     async def _low_water(self, campaign: Campaign) -> None:
         # Workers elsewhere drain it; there is nothing in this process that could tell.
-        while await self.ledger.queued_bytes(campaign) > self.queue.low_water:  # noqa: ASYNC110
+        while await self.ledger.queued_bytes(campaign) > self.queue.low_water:  # noqa: ASYNC110 (see above)
             await asyncio.sleep(LOW_WATER_POLL_S)
 
     def _intake(self, campaign: Campaign) -> Intake:
         return Intake(self.prepared, campaign, date=datetime.now(UTC))
 
-    def _batches(self, rows: "Iterator[Row]") -> "Iterator[list[Row]]":
+    def _batches(self, ranges: Ranges | None) -> "Iterator[list[Row]]":
+        rows = self._chosen_of(ranges)
         while batch := list(islice(rows, self.queue.chunk_size)):
             yield batch
+
+    def _chosen_of(self, ranges: Ranges | None) -> "Iterator[Row]":
+        chosen = Chosen(ranges)
+        source = iter(self._kept) if self._kept else self.prepared.source.rows()
+        for row in source:
+            if chosen.is_over(row.number):
+                return
+            if row.number in chosen:
+                yield row
+
+    def _keep(self, rows: "list[Row]") -> None:
+        if self._kept is None:
+            return
+        self._kept += rows
+        if len(self._kept) > MOST_KEPT:
+            raise self._once()
 
     async def _is_full(self, campaign: Campaign) -> bool:
         if await self.ledger.queued_bytes(campaign) < self.queue.high_water:
             return False
         if not self.prepared.is_resumable:
-            raise SourceError(
-                "E208",
-                f"{self.prepared.source.name} is larger than queue.high_water and can be read only once",
-                why="A draft must be checked to its end before anything is sent.",
-                hint="raise queue.high_water, or put the list into a file",
-                safe="Nothing was accepted and nothing was sent.",
-            )
+            raise self._once()
         return True
+
+    def _once(self) -> SourceError:
+        return SourceError(
+            "E208",
+            f"{self.prepared.source.name} can be read only once, and is too large to be checked before it is sent",
+            why="What is larger than queue.high_water is read twice: once to check it, once to store it.",
+            hint="--stream (in a program: stream=True) sends while it is read, or put the list into a file",
+            safe="Nothing was accepted and nothing was sent.",
+        )
 
     async def _store(self, campaign: Campaign, drafts: "list[Draft]") -> bool:
         """Store what is not there yet. True when anything was stored."""
-        while drafts:
-            present = await self.ledger.accept(campaign, drafts)
-            if not present:
-                self._counts.new += len(drafts)
-                return True
-            self._counts.already += len(present)
-            drafts = [draft for draft in drafts if draft.email not in present]
-        return False
+        stored = False
+        for chunk in _chunks(drafts, self.queue.chunk_size):
+            waiting = chunk
+            while waiting:
+                present = await self.ledger.accept(campaign, waiting)
+                if not present:
+                    self._counts.new += len(waiting)
+                    stored = True
+                    break
+                known = _known(waiting, present)
+                self._counts.already += len(known)
+                waiting = [draft for place, draft in enumerate(waiting) if place not in known]
+        return stored
 
 
-def sort_out(rows: "Iterator[Addressed | LeftOut]") -> tuple[list[LeftOut], list[Addressed]]:
-    """Rows left out, and rows with a usable address."""
-    left_out: list[LeftOut] = []
-    addressed: list[Addressed] = []
-    for row in rows:
-        if isinstance(row, LeftOut):
-            left_out.append(row)
-        else:
-            addressed.append(row)
-    return left_out, addressed
+def _known(drafts: "list[Draft]", present: frozenset[int]) -> frozenset[int]:
+    """The places that need not be stored: who is there, and the copies of a row whose first recipient is there."""
+    rows: set[int] = set()
+    known = set(present)
+    for place, draft in enumerate(drafts):
+        is_first = place == 0 or drafts[place - 1].row != draft.row
+        if is_first and place in present:
+            rows.add(draft.row)
+        if draft.row in rows:
+            known.add(place)
+    return frozenset(known)
+
+
+def _all_of(status: CampaignStatus, chosen: Ranges | None) -> Ranges | None:
+    """What was asked for before and what is asked for now."""
+    return None if chosen is None or status.chosen is None else union(status.chosen, chosen)
+
+
+def _again(first: "list[Row]", others: "Iterator[list[Row]]") -> "Iterator[list[Row]]":
+    yield first
+    yield from others
+
+
+def _chunks(drafts: "list[Draft]", size: int) -> "Iterator[list[Draft]]":
+    """Chunks of about this size; the drafts of one row stay together."""
+    chunk: list[Draft] = []
+    for draft in drafts:
+        if len(chunk) >= size and draft.row != chunk[-1].row:
+            yield chunk
+            chunk = []
+        chunk.append(draft)
+    if chunk:
+        yield chunk

@@ -9,8 +9,11 @@ from mailer.vocabulary.errors import SourceError
 SHOWN = 5
 
 
-def warnings_of(source: str, counts: Counts, examples: Examples) -> Iterator[SourceError]:
-    """E211 for invalid rows, W210 for duplicates; nothing when there are none."""
+def warnings_of(source: str, counts: Counts, examples: Examples, *, lacks_text: bool = False) -> Iterator[SourceError]:
+    """E211 for invalid rows, W210 for duplicates, W302 for what was not escaped, W303 for messages without a text part.
+
+    Nothing when there are none.
+    """
     if examples.invalid:
         first = examples.invalid[0]
         rows = ", ".join(f"row {row.row}: {row.reason}" for row in examples.invalid[1:SHOWN])
@@ -24,8 +27,23 @@ def warnings_of(source: str, counts: Counts, examples: Examples) -> Iterator[Sou
         shown = "\n".join(f"row {row.row}  {shorten(row.email)}" for row in examples.duplicate[:SHOWN])
         yield SourceError(
             "W210",
-            f"{source}: {_rows(counts.duplicate)} left out as duplicate - the first with an address is kept",
+            f"{source}: {_rows(counts.duplicate)} left out as duplicate – the first with an address is kept",
             where=shown,
+        )
+
+    for column, count in examples.unescaped.most_common(1):
+        yield SourceError(
+            "W302",
+            f"{source}: {column} has < or & and went into an HTML part as it is ({count} messages)",
+            why="A single-file template is not escaped by itself.",
+            hint=f"{{{{ {column} | e }}}}",
+        )
+    if lacks_text:
+        yield SourceError(
+            "W303",
+            "the messages have no text part",
+            why="Some people read text only, and filters look for it.",
+            hint="add body.txt.j2, or pip install '.[text]', which makes one from the HTML",
         )
 
 

@@ -93,7 +93,7 @@ def test_rows_left_out_are_told_with_their_numbers_and_are_no_failure(desk: Desk
     )
     done = desk.run("send", "--yes")
     assert done.code == 0
-    assert 'warning[E211]: recipients.csv row 2: "bob@@x.example" cannot be written to: ' in done.err
+    assert 'error[E211]: recipients.csv row 2: "bob@@x.example" cannot be written to: ' in done.err
     assert "row 3: " in done.err
     assert "2 rows are left out as invalid." in done.err
     assert "warning[W210]: recipients.csv: 1 row is left out as duplicate" in done.err

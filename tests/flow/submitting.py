@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mailer.backends.attachment_files import AttachmentFolder
 from mailer.backends.redis.ledgers import Ledgers
 from mailer.backends.sources.opening import open_source
 from mailer.flow.preparation import Prepared, prepare
 from mailer.flow.submission import Submission
 from mailer.interfaces.source import RecipientSource, Row
+from mailer.vocabulary.campaign import Campaign
+from mailer.vocabulary.send_options import SendOptions
 from mailer.vocabulary.settings import CampaignSettings, DeliverySettings, QueueSettings, SmtpSettings
+from tests.ledger.campaigns import SENT
+from tests.ledger.hands import hand
 
 CHUNK = 10
 
@@ -56,13 +61,22 @@ class Shop:
         (self.folder / "people.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         return "people.jsonl"
 
-    def prepared(self, recipients: str | RecipientSource, **settings: Any) -> Prepared:
+    def prepared(
+        self,
+        recipients: str | RecipientSource,
+        *,
+        new: bool = False,
+        test_to: str | None = None,
+        token_secret: bytes | None = None,
+        template: str = "hello",
+        **settings: Any,
+    ) -> Prepared:
         def opener(spec: str, base: Path, needed: tuple[str, ...]) -> RecipientSource:
             return open_source(spec, base=base, needed=needed) if isinstance(recipients, str) else recipients
 
         return prepare(
             CampaignSettings(
-                template="hello",
+                template=template,
                 sender="News <news@acme.test>",
                 recipients=recipients if isinstance(recipients, str) else "-",
                 **settings,
@@ -70,20 +84,37 @@ class Shop:
             SmtpSettings(url="smtp+starttls://relay.test:587"),
             self.delivery,
             base=self.folder,
+            attachments=self.folder,
             open_source=opener,
+            attach_below=AttachmentFolder,
             ca_pem=None,
             now_ms=1_750_000_000_000,
+            new=new,
+            test_to=test_to,
+            token_secret=token_secret,
         )
 
     def submission(
         self, ledgers: Ledgers, recipients: str | RecipientSource, key: str | None = None, **changes: Any
     ) -> Submission:
+        """`changes` are settings of campaign and queue, options of the sending, and fields of the submission."""
+        settings = {name: changes.pop(name) for name in CampaignSettings.__dataclass_fields__ if name in changes}
+        options = {name: changes.pop(name) for name in SendOptions.__dataclass_fields__ if name in changes}
+        prepared = changes.pop("prepared", None) or self.prepared(recipients, key=key, **settings)
         queue = QueueSettings(
             chunk_size=CHUNK,
             high_water=changes.pop("high_water", 2**30),
             low_water=changes.pop("low_water", 2**29),
         )
-        return Submission(ledgers.intake, self.prepared(recipients, key=key), queue, **changes)
+        return Submission(ledgers.intake, prepared, queue, SendOptions(**options), **changes)
+
+
+async def work_off(ledgers: Ledgers, campaign: Campaign) -> None:
+    """Send everything that is queued, as a worker would."""
+    base = ledgers.keys.base(campaign.id)
+    async with hand(ledgers) as worker:
+        for chunk in range(int(await ledgers.redis.hget(base + "c", "chunks") or 0)):
+            await worker.finish(await worker.claim(campaign, chunk), SENT)
 
 
 def personal(row: int) -> dict[str, object]:

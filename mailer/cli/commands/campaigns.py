@@ -1,11 +1,11 @@
 """Commands about campaigns: send one, and ask what became of it."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from mailer.cli.loop import run_loop
 from mailer.cli.registry import CampaignFile, CampaignId, Context, command
 
 
@@ -18,22 +18,90 @@ def demo(
     """Send sample mails through everything there is, on this computer alone."""
     from mailer.cli.demo import demonstrate
 
-    return asyncio.run(demonstrate(context.obj, messages=messages, keep=keep))
+    return run_loop(demonstrate(context.obj, messages=messages, keep=keep))
+
+
+@command("mailer init my-campaign")
+def init(
+    context: Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made if need be; default the current one.")] = Path(),
+    from_mailmerge: Annotated[
+        bool, typer.Option("--from-mailmerge", help="Take over mailmerge's files in this folder.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+) -> int:
+    """Write a campaign that works as it stands: settings, list, template, script."""
+    from mailer.cli.init import init as write_campaign
+
+    return write_campaign(context.obj, folder, from_mailmerge=from_mailmerge, force=force)
+
+
+@command("mailer check --fix-list bad.csv")
+def check(
+    context: Context,
+    campaign: CampaignFile = None,
+    recipients: Annotated[
+        str | None,
+        typer.Option("--recipients", "--database", metavar="PATH", help="CSV, JSON Lines, xlsx; - is stdin."),
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", metavar="C", help="Of the CSV file, where it is ambiguous.")
+    ] = None,
+    fix_list: Annotated[
+        Path | None,
+        typer.Option("--fix-list", metavar="FILE", help="Write the rows left out, and why, as CSV to be mended."),
+    ] = None,
+) -> int:
+    """Render every row, check and lint it; sends nothing, and needs neither queue nor server."""
+    from mailer.cli.check import check_campaign
+    from mailer.cli.send_flags import SendFlags
+
+    flags = SendFlags(recipients=recipients, delimiter=delimiter)
+    return check_campaign(context.obj, campaign, flags, fix_list=fix_list)
 
 
 @command("mailer send mailer.toml --yes")
 def send(
     context: Context,
     campaign: CampaignFile = None,
-    template: Annotated[str | None, typer.Option("--template", metavar="PATH", help="Template folder.")] = None,
+    template: Annotated[str | None, typer.Option("--template", metavar="PATH", help="Template folder or file.")] = None,
     recipients: Annotated[
-        str | None, typer.Option("--recipients", metavar="PATH", help="CSV or JSON Lines; - is stdin.")
+        str | None,
+        typer.Option("--recipients", "--database", metavar="PATH", help="CSV, JSON Lines, xlsx; - is stdin."),
     ] = None,
     smtp_url: Annotated[
         str | None, typer.Option("--smtp-url", metavar="URL", help="smtp+starttls://user@host:587")
     ] = None,
+    rate: Annotated[
+        str | None, typer.Option("--rate", metavar="20/s", help="No faster than that, over all workers together.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="Begin then (ISO 8601); a worker must run at that time.")
+    ] = None,
     key: Annotated[
         str | None, typer.Option("--key", help="The same key with the same content sends nothing twice.")
+    ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Another campaign, although this content was sent before.")
+    ] = False,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add the new recipients of another list to the campaign of this key.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Render and check every row; needs neither queue nor server.")
+    ] = False,
+    test_to: Annotated[
+        str | None, typer.Option("--test-to", metavar="ADDR", help="Send the first 3 rows to this address only.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="At most so many rows.")] = None,
+    offset: Annotated[int | None, typer.Option("--offset", metavar="N", help="Pass over the first N rows.")] = None,
+    sample: Annotated[int | None, typer.Option("--sample", metavar="K", help="K rows, spread over the list.")] = None,
+    duplicates: Annotated[
+        Literal["first", "keep"] | None,
+        typer.Option("--duplicates", metavar="first|keep", help="Of several rows with one address."),
+    ] = None,
+    exclude_campaign: Annotated[
+        str | None, typer.Option("--exclude-campaign", metavar="ID", help="Leave out the recipients of that campaign.")
     ] = None,
     delimiter: Annotated[
         str | None, typer.Option("--delimiter", metavar="C", help="Of the CSV file, where it is ambiguous.")
@@ -41,38 +109,60 @@ def send(
     recipients_format: Annotated[
         Literal["csv", "jsonl"] | None, typer.Option("--recipients-format", metavar="csv|jsonl", help="Of stdin.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Render and check every row; needs neither queue nor server.")
-    ] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Rows that cannot be built become failed; the others go.")
     ] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Send while the list is still being read; implies --skip-bad.")
+    ] = False,
+    priority: Annotated[
+        int | None, typer.Option("--priority", metavar="N", help="Before campaigns with a lower one; default 0.")
+    ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return when everything is stored; workers send it.")
     ] = False,
     wait: Annotated[
         str | None, typer.Option("--wait", metavar="DURATION", help="Stop waiting after so long (exit 5).")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    transcript: Annotated[
+        bool, typer.Option("--transcript", help="Show the dialogue with the mail server, without secrets.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "--no-dry-run", help="Do not ask.")] = False,
+    resume: Annotated[int | None, typer.Option("--resume", hidden=True, help="mailmerge's --offset, from 1.")] = None,
+    no_limit: Annotated[bool, typer.Option("--no-limit", hidden=True, help="mailmerge's; there is none.")] = False,
 ) -> int:
     """Send a campaign, and wait for the report; without a running worker, do the work too."""
-    from mailer.cli.accepting import SendFlags
     from mailer.cli.send import send_campaign
+    from mailer.cli.send_flags import SendFlags
 
     flags = SendFlags(
         template=template,
         recipients=recipients,
         smtp_url=smtp_url,
+        rate=rate,
+        priority=priority,
+        duplicates=duplicates,
         key=key,
+        new=new,
+        append=append,
+        at=at,
+        test_to=test_to,
+        limit=None if no_limit else limit,
+        offset=offset,
+        resume=resume,
+        sample=sample,
+        exclude_campaign=exclude_campaign,
         delimiter=delimiter,
         recipients_format=recipients_format,
         dry_run=dry_run,
         skip_bad=skip_bad,
+        stream=stream,
         detach=detach,
         wait=wait,
+        transcript=transcript,
         yes=yes,
     )
-    return asyncio.run(send_campaign(context.obj, campaign, flags))
+    return run_loop(send_campaign(context.obj, campaign, flags))
 
 
 @command("mailer status")
@@ -89,8 +179,8 @@ def status(
     if verify:
         from mailer.cli.verifying import verify_campaign
 
-        return asyncio.run(verify_campaign(context.obj, campaign_id))
-    return asyncio.run(show_status(context.obj, campaign_id))
+        return run_loop(verify_campaign(context.obj, campaign_id))
+    return run_loop(show_status(context.obj, campaign_id))
 
 
 @command("mailer report newsletter-7f3c --refused")
@@ -128,4 +218,4 @@ def report(
         raw=raw,
         exit_code=exit_code,
     )
-    return asyncio.run(show_report(context.obj, campaign_id, flags))
+    return run_loop(show_report(context.obj, campaign_id, flags))

@@ -1,11 +1,11 @@
 """Commands of an operator: pause, resume, cancel, retry, resolve, watch; the do-not-send list."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from mailer.cli.loop import run_loop
 from mailer.cli.registry import EVERYWHERE, CampaignId, Context, app, command
 
 _SUPPRESS = "The do-not-send list: addresses that no campaign writes to."
@@ -26,7 +26,7 @@ def pause(context: Context, campaign_id: GivenId, reason: Reason = None) -> int:
     """Stop a campaign on all workers at once; nothing is lost."""
     from mailer.cli.control import pause_campaign
 
-    return asyncio.run(pause_campaign(context.obj, campaign_id, reason))
+    return run_loop(pause_campaign(context.obj, campaign_id, reason))
 
 
 @command("mailer resume newsletter-7f3c")
@@ -34,7 +34,7 @@ def resume(context: Context, campaign_id: CampaignId = None) -> int:
     """Let a paused campaign go on."""
     from mailer.cli.control import resume_campaign
 
-    return asyncio.run(resume_campaign(context.obj, campaign_id))
+    return run_loop(resume_campaign(context.obj, campaign_id))
 
 
 @command("mailer cancel newsletter-7f3c --reason 'wrong price'")
@@ -42,7 +42,7 @@ def cancel(context: Context, campaign_id: GivenId, reason: Reason = None) -> int
     """Cancel for good whoever has not been sent to; what is in flight finishes."""
     from mailer.cli.control import cancel_campaign
 
-    return asyncio.run(cancel_campaign(context.obj, campaign_id, reason))
+    return run_loop(cancel_campaign(context.obj, campaign_id, reason))
 
 
 @command("mailer retry newsletter-7f3c --code 4xx,552")
@@ -64,7 +64,7 @@ def retry(
     from mailer.cli.retrying import read_selection, retry_campaign
 
     selection = read_selection(state, code, domain, limit)
-    return asyncio.run(retry_campaign(context.obj, campaign_id, selection, yes=yes))
+    return run_loop(retry_campaign(context.obj, campaign_id, selection, yes=yes))
 
 
 @command("mailer resolve newsletter-7f3c ann@example.org --as sent")
@@ -81,7 +81,7 @@ def resolve(
     from mailer.cli.retrying import resolve_campaign
     from mailer.vocabulary.acts import Resolution
 
-    return asyncio.run(resolve_campaign(context.obj, campaign_id, addresses, Resolution(as_)))
+    return run_loop(resolve_campaign(context.obj, campaign_id, addresses, Resolution(as_)))
 
 
 @command("mailer watch newsletter-7f3c")
@@ -89,7 +89,7 @@ def watch(context: Context, campaign_id: CampaignId = None) -> int:
     """Show a campaign live until it is finished, cancelled or paused."""
     from mailer.cli.watching import watch_campaign
 
-    return asyncio.run(watch_campaign(context.obj, campaign_id))
+    return run_loop(watch_campaign(context.obj, campaign_id))
 
 
 @command("mailer suppress add ann@example.org --reason complained", on=suppress_app, name="add")
@@ -97,7 +97,7 @@ def suppress_add(context: Context, addresses: Addresses, reason: Reason = None) 
     """Put addresses on the list."""
     from mailer.cli.suppressing import add
 
-    return asyncio.run(add(context.obj, addresses, reason))
+    return run_loop(add(context.obj, addresses, reason))
 
 
 @command("mailer suppress remove ann@example.org", on=suppress_app, name="remove")
@@ -105,7 +105,7 @@ def suppress_remove(context: Context, addresses: Addresses) -> int:
     """Take addresses off the list."""
     from mailer.cli.suppressing import remove
 
-    return asyncio.run(remove(context.obj, addresses))
+    return run_loop(remove(context.obj, addresses))
 
 
 @command("mailer suppress import unsubscribed.csv", on=suppress_app, name="import")
@@ -119,7 +119,7 @@ def suppress_import(
     """Put a file of addresses on the list."""
     from mailer.cli.suppressing import import_file
 
-    return asyncio.run(import_file(context.obj, file, reason))
+    return run_loop(import_file(context.obj, file, reason))
 
 
 @command("mailer suppress export -o do-not-send.csv", on=suppress_app, name="export")
@@ -132,7 +132,7 @@ def suppress_export(
     """Write the list as CSV; `import` reads it again."""
     from mailer.cli.suppressing import export
 
-    return asyncio.run(export(context.obj, output))
+    return run_loop(export(context.obj, output))
 
 
 @command("mailer suppress list", on=suppress_app, name="list")
@@ -140,7 +140,7 @@ def suppress_list(context: Context) -> int:
     """Show who is on the list, and why."""
     from mailer.cli.suppressing import show
 
-    return asyncio.run(show(context.obj))
+    return run_loop(show(context.obj))
 
 
 @command("mailer suppress why ann@example.org", on=suppress_app, name="why")
@@ -148,4 +148,4 @@ def suppress_why(context: Context, address: Annotated[str, typer.Argument(metava
     """Say whether an address is on the list, why, and since when."""
     from mailer.cli.suppressing import why
 
-    return asyncio.run(why(context.obj, address))
+    return run_loop(why(context.obj, address))

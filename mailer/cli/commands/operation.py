@@ -1,10 +1,10 @@
 """Commands that keep something running: workers, the queue server, the capture server."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
+from mailer.cli.loop import run_loop
 from mailer.cli.registry import Context, command, queue_app
 
 
@@ -25,10 +25,10 @@ def worker(
     if check:
         from mailer.cli.checking import check_worker
 
-        return asyncio.run(check_worker(context.obj))
+        return run_loop(check_worker(context.obj))
     from mailer.cli.work import work
 
-    return asyncio.run(work(context.obj, processes=processes, connections=connections, burst=burst, grace=grace))
+    return run_loop(work(context.obj, processes=processes, connections=connections, burst=burst, grace=grace))
 
 
 @command("mailer capture --port 2525")
@@ -39,7 +39,7 @@ def capture(
     """Run a local mail server that keeps everything and delivers nothing."""
     from mailer.cli.capture import capture_mail
 
-    return asyncio.run(capture_mail(context.obj, port=port))
+    return run_loop(capture_mail(context.obj, port=port))
 
 
 @command("mailer queue start", on=queue_app, name="start")
