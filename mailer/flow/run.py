@@ -1,13 +1,15 @@
 """One run over a chunk: the recipients of a claim, the route they take, and why the run stopped if it did."""
 
+import asyncio
 import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mailer.flow.copies import Copies
 from mailer.interfaces.session import SessionPool
 from mailer.policy.breaker import RouteBreaker
 from mailer.vocabulary.chunk import Claim, Claimed
@@ -23,10 +25,14 @@ PROBED_S = 2.0
 
 @dataclass(slots=True)
 class Route:
-    """A pool of sessions, and whether the relay behind it is to be left alone for a while."""
+    """A pool of sessions, and whether the relay behind it is to be left alone for a while.
+
+    `line` names the relay and the login: rates are counted for it (see `policy.pace`).
+    """
 
     pool: SessionPool
     connections: int
+    line: str
     breaker: RouteBreaker = field(default_factory=RouteBreaker)
 
     def wait(self) -> float:
@@ -51,6 +57,10 @@ class Route:
         self.breaker = self.breaker.failed(now, jitter=random.uniform(-1, 1))  # noqa: S311 (jitter)
         return self.breaker.wait(now)
 
+    def down_for(self) -> float:
+        """Seconds for which nobody in this process has got through."""
+        return self.breaker.down_for(time.monotonic())
+
     def rest(self, seconds: float) -> None:
         """Leave it alone because the server asks for it."""
         self.breaker = self.breaker.resting(time.monotonic(), seconds)
@@ -69,21 +79,21 @@ class Run:
     route: Route
     undecided: dict[int, Claimed]
     """Everybody of the claim about whom nothing has been recorded yet, by index: given back when the run ends."""
-    waiting: deque[Claimed] = field(default_factory=deque)
+    waiting: deque[Copies] = field(default_factory=deque)
     begun_at: float = field(default_factory=time.monotonic)
     cut_before: set[int] = field(default_factory=set)
     """Indices that a connection was lost with before their body; the second time it is their own fault."""
     rest_s: float = 0.0
-    stopped: bool = False
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def next(self) -> Claimed | None:
-        """The next recipient to send to, or None when there is none or the run is over."""
+    def next(self) -> Copies | None:
+        """The next message to send, with its recipients, or None when there is none or the run is over."""
         return self.waiting.popleft() if self.waiting and not self.is_over else None
 
     @property
     def is_over(self) -> bool:
         """True when no message is to be begun any more."""
-        return self.stopped or time.monotonic() - self.begun_at > CHUNK_DEADLINE_S
+        return self.stopped.is_set() or time.monotonic() - self.begun_at > CHUNK_DEADLINE_S
 
     def now_ms(self) -> int:
         """The queue server's time, Unix milliseconds: due times never come from this machine's wall clock."""
@@ -91,5 +101,13 @@ class Run:
 
     def stop(self, *, rest_s: float = 0.0) -> None:
         """Begin nothing more; what is left is given back and rests for so long."""
-        self.stopped = True
+        self.stopped.set()
         self.rest_s = max(self.rest_s, rest_s)
+
+    async def sleep(self, seconds: float) -> bool:
+        """Wait so long, or until the run is stopped. False when it is over now."""
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.stopped.wait()
+        return not self.is_over

@@ -8,6 +8,9 @@ import json
 import signal
 import sys
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import IO
 
 from mailer.config.orders import Orders, read_orders
 from mailer.logs import configure_logs
@@ -18,24 +21,40 @@ from mailer.worker.process import WorkerProcess
 async def run(orders: Orders) -> Counter[str]:
     """Work until a signal, until the supervisor is gone, or in a burst until nothing is left to do."""
     loop = asyncio.get_running_loop()
-    async with WorkerProcess(orders) as worker:
-        stops = 0
+    worker = WorkerProcess(orders)
+    stops = 0
 
-        def stop() -> None:
-            nonlocal stops
-            stops += 1
-            (worker.stop if stops == 1 else worker.stop_now)()
+    def stop() -> None:
+        nonlocal stops
+        stops += 1
+        (worker.stop if stops == 1 else worker.stop_now)()
 
-        loop.add_signal_handler(signal.SIGTERM, stop)
-        loop.add_signal_handler(signal.SIGINT, lambda: None)
-        reader = asyncio.StreamReader()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        orphaned = asyncio.create_task(reader.read())
-        orphaned.add_done_callback(lambda _: worker.stop())
+    # Before the first heartbeat: from then on others count on this worker, and on its taking leave.
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    async with worker, _end_of(sys.stdin, worker.stop):
         await worker.run(worker.campaigns.is_idle if orders.burst else None)
-        orphaned.remove_done_callback(lambda _: worker.stop())
-        orphaned.cancel()
         return worker.counts
+
+
+@asynccontextmanager
+async def _end_of(pipe: IO[str], then: Callable[[], None]) -> AsyncIterator[None]:
+    """Call something when the other side of a pipe is closed."""
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
+    )
+
+    async def watch() -> None:
+        await reader.read()
+        then()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        transport.close()
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -13,13 +14,15 @@ from redis.exceptions import RedisError
 
 from mailer import __version__
 from mailer.backends.redis.campaigns import Campaigns
-from mailer.backends.redis.connection import check_server, connect
+from mailer.backends.redis.connection import check_server, connect, explained
 from mailer.backends.redis.delivery import RedisDelivery
 from mailer.backends.redis.fleet import BEAT_S, Fleet, Worker, host_name, new_owner
 from mailer.backends.redis.jobs import Jobs, worker_settings
 from mailer.backends.redis.keys import Keys
+from mailer.backends.redis.limiter import RedisLimiter
 from mailer.backends.redis.reconciler import RedisReconciler
 from mailer.backends.redis.recorder import Recorder
+from mailer.config.redis_url import redact
 from mailer.flow.delivery import Delivery
 from mailer.worker.heartbeat import Heartbeat, lease_clock
 from mailer.worker.routes import Routes
@@ -39,7 +42,10 @@ Until = Callable[[], Awaitable[bool]]
 
 
 class WorkerProcess:
-    """Use as an async context manager, then `run`. `stop` drains; `stop_now` cancels what is on the wire."""
+    """Use as an async context manager, then `run`. `stop` drains; `stop_now` cancels what is on the wire.
+
+    Both may be called at any time, also before it has started: then it ends as soon as it has.
+    """
 
     def __init__(self, orders: "Orders") -> None:
         self.orders = orders
@@ -51,27 +57,40 @@ class WorkerProcess:
         self._fleet = Fleet(self.redis, self.keys, orders.lease_s)
         self._reconciler = RedisReconciler(self.campaigns, self._fleet, self._jobs, self.owner)
         self._routes = Routes(orders)
+        worker = Worker(owner=self.owner, host=host_name(), pid=os.getpid(), version=__version__)
+        self._heartbeat = Heartbeat(orders.queue_url, self.keys, worker, orders.lease_s)
+        self._recorder = Recorder(self.redis, self.keys, grace_s=LAST_WORDS_S)
+        self._delivery = Delivery(
+            RedisDelivery(self.campaigns, self._recorder, self._jobs, self.owner, lambda: self._heartbeat.holds),
+            self._routes.of,
+            f"{worker.host}:{worker.pid}",
+            RedisLimiter(self.redis, self.keys),
+        )
         self._stack = AsyncExitStack()
         self._over = asyncio.Event()
         self._now = asyncio.Event()
-        self._delivery: Delivery
         self._reader: QueueReader | None = None
 
     async def __aenter__(self) -> "WorkerProcess":
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self.redis.aclose)
-            for warning in await check_server(self.redis, self.keys):
-                log.warning(warning)
-            worker = Worker(owner=self.owner, host=host_name(), pid=os.getpid(), version=__version__)
-            heartbeat = Heartbeat(self.orders.queue_url, self.keys, worker, self.orders.lease_s)
-            stack.push_async_callback(self._leave)
-            await stack.enter_async_context(heartbeat)
-            recorder = await stack.enter_async_context(Recorder(self.redis, self.keys, grace_s=LAST_WORDS_S))
-            stack.push_async_callback(self._routes.close)
-            ledger = RedisDelivery(self.campaigns, recorder, self._jobs, self.owner, lambda: heartbeat.holds)
-            self._delivery = Delivery(ledger, self._routes.of, f"{worker.host}:{worker.pid}")
-            self._stack = stack.pop_all()
+        with explained(redact(self.orders.queue_url)):
+            async with AsyncExitStack() as stack:
+                stack.push_async_callback(self.redis.aclose)
+                for warning in await self._checked():
+                    log.warning(warning)
+                stack.push_async_callback(self._leave)
+                await stack.enter_async_context(self._heartbeat)
+                await stack.enter_async_context(self._recorder)
+                stack.push_async_callback(self._routes.close)
+                self._stack = stack.pop_all()
         return self
+
+    async def _checked(self) -> list[str]:
+        # A client of its own: what is patient with a server that restarts is too patient with a wrong address.
+        redis = connect(self.orders.queue_url)
+        try:
+            return await check_server(redis, self.keys)
+        finally:
+            await redis.aclose()
 
     async def __aexit__(self, *error: Any) -> None:
         await self._stack.aclose()
@@ -101,7 +120,7 @@ class WorkerProcess:
     def heal(self) -> None:
         """Reconcile until the end; for a process whose queue is read by somebody else."""
         healing = asyncio.create_task(self._reconcile())
-        self._stack.callback(healing.cancel)
+        self._stack.push_async_callback(partial(_cancelled, healing))
 
     async def run(self, until: Until | None = None) -> None:
         """Work until stopped, or until `until` says that it is enough (asked ten times a second)."""
@@ -117,9 +136,7 @@ class WorkerProcess:
                         await self._over.wait()
             await self._drain()
         finally:
-            reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await reader
+            await _cancelled(reader)
 
     async def _enough(self, until: Until) -> bool:
         try:
@@ -215,3 +232,13 @@ class WorkerProcess:
 
 async def _all_done(tasks: list["asyncio.Task[Any]"]) -> None:
     await asyncio.wait(tasks)
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    """Cancel it, and wait until it has ended: it must not ask a server that is no more.
+
+    `asyncio.wait_for` of Python 3.11, through which redis-py sends, may forget a cancellation (gh-86296).
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=1.0)

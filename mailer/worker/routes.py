@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from mailer.backends.smtp.pool import SmtpPool
 from mailer.flow.run import Route
+from mailer.policy.pace import line_of
 from mailer.policy.smtp_url import parse_smtp_url
 from mailer.vocabulary.errors import UsageError
 
@@ -28,7 +29,7 @@ class Routes:
         key = (way.ca_pem, smtp)
         if (route := self._routes.get(key)) is None:
             pool = SmtpPool(way, self._orders.password if way.user is not None else None, smtp)
-            route = self._routes[key] = Route(pool, smtp.max_connections)
+            route = self._routes[key] = Route(pool, smtp.max_connections, line_of(way))
         return route
 
     async def close(self) -> None:

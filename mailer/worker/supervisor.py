@@ -6,7 +6,7 @@ import signal
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -59,6 +59,7 @@ class Supervisor:
 
     async def _keep(self) -> None:
         pause = 0.5
+        is_first = True
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             started_at = loop.time()
@@ -66,10 +67,14 @@ class Supervisor:
                 if await self._one():
                     return
             except MailerError as error:
-                # The others may be amid their messages: they drain.
-                self._errors.append(error)
-                self.stop()
-                return
+                if is_first or not error.retryable:
+                    # The others may be amid their messages: they drain.
+                    self._errors.append(error)
+                    self.stop()
+                    return
+                # It was there when the first one began: it is waited for, as those that run wait for it.
+                log.warning("a worker cannot start", code=error.code, reason=error.message)
+            is_first = False
             lived_s = loop.time() - started_at
             pause = 0.5 if lived_s > LONG_ENOUGH_S else min(LONGEST_PAUSE_S, pause * 2)
             try:
@@ -107,13 +112,21 @@ class Supervisor:
         self.counts.update(answer.get("counts", {}))
         if "error" in answer:
             raise _error(answer)
-        if status == 0:
+        if status == 0 or (status == -signal.SIGTERM and self._stopping.is_set()):
+            # Or it was told to end before it could listen; it had begun nothing.
             return True
         log.error("a worker died", status=status)
         return False
 
 
-def _error(answer: dict[str, dict[str, str]]) -> MailerError:
+def _error(answer: dict[str, Any]) -> MailerError:
     told = answer["error"]
-    kind = QueueError if int(str(answer["exit_code"])) == QueueError.exit_code else UsageError
-    return kind(told["code"], told["message"], where=told["where"], hint=told["hint"], cause=told["cause"])
+    kind = QueueError if answer["exit_code"] == QueueError.exit_code else UsageError
+    return kind(
+        told["code"],
+        told["message"],
+        where=told["where"],
+        hint=told["hint"],
+        cause=told["cause"],
+        retryable=told["retryable"],
+    )

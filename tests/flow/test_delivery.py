@@ -10,6 +10,7 @@ import pytest
 import structlog.testing
 
 from mailer.backends.redis.ledgers import Ledgers
+from mailer.backends.redis.limiter import RedisLimiter
 from mailer.flow.delivery import Delivery
 from mailer.flow.run import Route
 from mailer.policy.breaker import RouteBreaker
@@ -46,9 +47,10 @@ class Work:
 
 @asynccontextmanager
 async def at_work(ledgers: Ledgers, relay: ScriptedRelay, connections: int = 2) -> AsyncIterator[Work]:
-    route = Route(relay, connections)
+    route = Route(relay, connections, "relay.test:587")
     async with hand(ledgers) as worker:
-        yield Work(worker, relay, route, Delivery(worker.delivery, lambda campaign: route, "here:1"))
+        limiter = RedisLimiter(ledgers.redis, ledgers.keys)
+        yield Work(worker, relay, route, Delivery(worker.delivery, lambda campaign: route, "here:1", limiter))
 
 
 async def rests_for(ledgers: Ledgers, campaign: Campaign) -> float:
@@ -150,6 +152,34 @@ async def test_a_relay_that_is_away_burns_nobody_and_the_chunk_rests(ledgers: Le
     assert (await checked(ledgers, campaign)).state is CampaignState.RUNNING
     assert {(record.state, record.attempts) for record in await records(ledgers, campaign)} == {(State.QUEUED, 0)}
     assert work.delivery.counts == {}
+
+
+async def test_whoever_could_not_be_tried_in_all_his_time_is_given_up_and_the_reason_is_told(ledgers: Ledgers) -> None:
+    campaign = await running(ledgers, drafts([1, 2, 3]), delivery=DeliverySettings(max_age=0.05))
+    async with at_work(ledgers, ScriptedRelay(refusing=DOWN)) as work:
+        await asyncio.sleep(0.06)
+        # Old enough, but the relay was not away for so long.
+        await work.once(campaign)
+        assert await states(ledgers, campaign) == ["queued"] * 3
+        await until(lambda: work.route.down_for() > 0.05)
+        await work.once(campaign)
+    for record in await records(ledgers, campaign):
+        assert (record.state, record.reason, record.phase, record.attempts) == (
+            State.FAILED,
+            "expired",
+            Phase.CONNECT,
+            0,
+        )
+        assert record.text == "E401 cannot reach relay.test:587"
+    assert (await checked(ledgers, campaign)).state is CampaignState.FINISHED
+
+
+async def test_whoever_waited_for_days_without_a_failure_is_still_sent_to(ledgers: Ledgers) -> None:
+    campaign = await running(ledgers, drafts([1, 2]), delivery=DeliverySettings(max_age=0.001))
+    async with at_work(ledgers, ScriptedRelay()) as work:
+        await asyncio.sleep(0.005)
+        await work.once(campaign)
+    assert await states(ledgers, campaign) == ["sent"] * 2
 
 
 async def test_a_relay_that_nobody_but_a_person_can_mend_pauses_the_campaign_with_the_reason(ledgers: Ledgers) -> None:
@@ -346,7 +376,8 @@ async def test_without_a_password_the_campaign_rests_and_nobody_is_claimed(ledge
         raise UsageError("E113", "no password for ann at relay.test:587")
 
     async with hand(ledgers) as worker:
-        await Delivery(worker.delivery, refuse, "here:1").work(campaign.id, 0)
+        limiter = RedisLimiter(ledgers.redis, ledgers.keys)
+        await Delivery(worker.delivery, refuse, "here:1", limiter).work(campaign.id, 0)
     assert 25 < await rests_for(ledgers, campaign) <= 30
     assert await states(ledgers, campaign) == ["queued"]
 

@@ -45,7 +45,13 @@ class _Pipeline(Pipeline):
 async def _heeding_cancellation(call: Awaitable[Any]) -> Any:
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
-    answer = await call
+    try:
+        answer = await call
+    except Exception:
+        # An error such as NOSCRIPT would swallow it just as well as an answer.
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError from None
+        raise
     if task is not None and task.cancelling() > before:
         raise asyncio.CancelledError
     return answer

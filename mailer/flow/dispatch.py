@@ -1,0 +1,223 @@
+"""Dispatch: one message over one session, what came of it for each recipient, and what that means for others."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+
+from mailer.flow.attaching import Attaching, FileMissingError
+from mailer.flow.copies import Copies, Marks, accepted_before
+from mailer.flow.run import Run
+from mailer.interfaces.session import Session
+from mailer.policy.breaker import ContentBreaker
+from mailer.policy.judging import Judgement, judge
+from mailer.vocabulary.campaign import PausedBy
+from mailer.vocabulary.chunk import Attempt, Claimed
+from mailer.vocabulary.envelope import Envelope
+from mailer.vocabulary.outcome import Class, Outcome
+from mailer.vocabulary.phase import Phase
+from mailer.vocabulary.recipient import State
+from mailer.vocabulary.transmission import Answer, Answered, Interrupted, Transmission, Withheld
+from mailer.vocabulary.verdict import Connection, Move
+
+if TYPE_CHECKING:
+    from mailer.interfaces.ledger import DeliveryLedger
+
+WITHOUT_FILE_S = 1.0
+"""How long a chunk rests when the ledger does not give out a file just now."""
+
+log = structlog.get_logger("mailer.delivery")
+
+
+class Dispatch:
+    """What a worker process does with one message, and all it does to the record of a recipient."""
+
+    def __init__(self, ledger: "DeliveryLedger", worker: str) -> None:
+        self._ledger = ledger
+        self._worker = worker
+        self._attaching = Attaching(ledger)
+        self._content: dict[str, ContentBreaker] = {}
+        self.counts: Counter[str] = Counter()
+
+    async def send(self, run: Run, session: Session, copies: Copies) -> None:
+        """One transaction. Whoever is to be tried again at once is put back in front; only cancellation raises."""
+        if (content := await self._fill(run, copies)) is None:
+            return
+        envelope = Envelope(run.campaign.reverse_path, tuple(recipient.email for recipient in copies))
+        marks = Marks(self._ledger, run.claim, copies)
+        begun_ms = run.now_ms()
+        try:
+            transmission = await session.transmit(envelope, content, marks.ask)
+            answers = [transmission.answers[recipient.email] for recipient in copies]
+        except asyncio.CancelledError:
+            # Stopped by us: that is no second cut.
+            run.cut_before.difference_update(recipient.index for recipient in copies)
+            self._break_off(run, copies, _stopped(session, "the worker was stopped"), begun_ms)
+            raise
+        except Exception as error:
+            # A bug of ours: nobody may guess that the message was not sent.
+            log.exception("transmission failed", campaign=run.campaign.id, chunk=run.claim.chunk)
+            run.cut_before.update(recipient.index for recipient in copies)
+            ends = self._break_off(run, copies, _stopped(session, f"internal error: {type(error).__name__}"), begun_ms)
+            await session.close()
+            await self._heed(run, ends)
+            return
+        judgements = [
+            self._judge(run, recipient, answer, accepted)
+            for recipient, answer, accepted in zip(copies, answers, accepted_before(answers), strict=True)
+        ]
+        # On record before anything is awaited: nobody who is stopped now may forget what the server said.
+        ends, cut, rest = [], [], []
+        for recipient, answer, judgement in zip(copies, answers, judgements, strict=True):
+            if judgement.is_undecided and recipient.index not in run.cut_before:
+                cut.append(recipient)
+            elif judgement.verdict.move is Move.SPLIT or (
+                isinstance(answer, Withheld) and marks.are_refused_to_some and recipient.index not in marks.refused
+            ):
+                rest.append(recipient)
+            else:
+                self._conclude(run, recipient, judgement, begun_ms, transmission)
+                if not (isinstance(answer, Withheld) and marks.are_refused_to_some):
+                    ends.append(judgement)
+        _try_again(run, cut, tuple(rest))
+        if any(judgement.verdict.connection is Connection.CLOSE for judgement in judgements):
+            await session.close()
+        if any(
+            isinstance(answer, Answered) and not judgement.verdict.blames_route
+            for answer, judgement in zip(answers, judgements, strict=True)
+        ):
+            run.route.breaker = run.route.breaker.succeeded()
+        await self._heed(run, ends, was_cut=bool(cut))
+
+    async def _fill(self, run: Run, copies: Copies) -> bytes | None:
+        """The message with its files; None when there is none to send, and then that is on record."""
+        try:
+            return await self._attaching.fill(run.campaign, copies[0].content)
+        except FileMissingError as error:
+            log.error("an attached file is missing", campaign=run.campaign.id, row=copies[0].row, reason=str(error))
+            for recipient in copies:
+                self.record(run, recipient, _without_file(error))
+        except Exception as error:
+            log.warning("waiting for an attached file", cause=str(error) or type(error).__name__)
+            run.waiting.appendleft(copies)
+            run.stop(rest_s=WITHOUT_FILE_S)
+        return None
+
+    def _break_off(self, run: Run, copies: Copies, answer: Answer, begun_ms: int) -> list[Judgement]:
+        """Put on record that the transaction ended without anybody's answer."""
+        judgements = [self._judge(run, recipient, answer, 0) for recipient in copies]
+        for recipient, judgement in zip(copies, judgements, strict=True):
+            self._conclude(run, recipient, judgement, begun_ms, None)
+        return judgements
+
+    def _judge(self, run: Run, recipient: Claimed, answer: Answer, accepted: int) -> Judgement:
+        return judge(
+            answer,
+            attempt=recipient.attempts + 1,
+            accepted_ms=recipient.accepted_ms,
+            now_ms=run.now_ms(),
+            settings=run.campaign.delivery,
+            jitter=random.uniform(-1, 1),  # noqa: S311 (jitter)
+            interrupted_before=recipient.index in run.cut_before,
+            protocol_errors_before=recipient.protocol_errors,
+            accepted_before=accepted,
+        )
+
+    def _conclude(
+        self, run: Run, recipient: Claimed, judgement: Judgement, begun_ms: int, transmission: Transmission | None
+    ) -> None:
+        """Put the end of one attempt on record."""
+        attempt = Attempt(
+            begun_ms=begun_ms,
+            ended_ms=run.now_ms(),
+            smtp_ms=round(transmission.seconds * 1000) if transmission is not None else None,
+            relay=transmission.relay if transmission is not None else None,
+            tls=transmission.tls if transmission is not None else None,
+            worker=self._worker,
+        )
+        self.record(run, recipient, judgement.outcome, attempt)
+        _log_attempt(run, recipient, judgement.outcome, attempt)
+
+    def record(self, run: Run, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
+        """Write the end of this run for one recipient."""
+        del run.undecided[recipient.index]
+        if outcome.state is not State.QUEUED:
+            self.counts[outcome.state] += 1
+        self._ledger.record(run.claim, recipient, outcome, attempt)
+
+    async def _heed(self, run: Run, ends: Sequence[Judgement], *, was_cut: bool = False) -> None:
+        """What an end means for others: the route rests, the campaign pauses, the content breaker opens."""
+        blames_route = was_cut or any(end.verdict.blames_route for end in ends)
+        if blames_route and (wait_s := run.route.failed()) > 0:
+            run.stop(rest_s=wait_s)
+        # A message that is refused is refused once, however many it was to go to.
+        for end in {end.verdict: end for end in ends}.values():
+            if end.verdict.pause is not None:
+                await self.pause(run, end.verdict.pause, PausedBy.SERVICE)
+            elif end.verdict.route_delay is not None:
+                run.route.rest(end.verdict.route_delay)
+                run.stop(rest_s=end.verdict.route_delay)
+            elif end.outcome.state is State.QUEUED:
+                run.stop(rest_s=1.0)
+            await self._watch_content(run, end)
+
+    async def _watch_content(self, run: Run, end: Judgement) -> None:
+        campaign_id = run.campaign.id
+        breaker = self._content.get(campaign_id) or ContentBreaker(
+            run.campaign.delivery.pause_after_consecutive_failures
+        )
+        self._content[campaign_id] = breaker = breaker.after(end.verdict)
+        if breaker.is_open:
+            del self._content[campaign_id]
+            words = end.outcome.reply or end.outcome.text
+            await self.pause(run, f"the server refuses what is sent, not to whom: {words}", PausedBy.REFUSALS)
+
+    async def pause(self, run: Run, reason: str, by: PausedBy) -> None:
+        """Stop the campaign on all workers, until a person resumes it."""
+        run.stop()
+        if await self._ledger.pause(run.campaign.id, reason, by):
+            log.error("campaign paused", campaign=run.campaign.id, reason=reason)
+
+
+def _try_again(run: Run, cut: Sequence[Claimed], rest: Copies) -> None:
+    """At once, and uncounted: those whose connection was lost before the body, and those kept out of the transaction.
+
+    Who was cut goes on a new connection, and by himself: whoever makes the server hang up does it to nobody else then.
+    The second time it is on record.
+    """
+    if rest:
+        run.waiting.appendleft(rest)
+    for recipient in cut:
+        run.cut_before.add(recipient.index)
+        run.waiting.appendleft((recipient,))
+
+
+def _without_file(error: FileMissingError) -> Outcome:
+    return Outcome(
+        state=State.FAILED,
+        phase=Phase.BUILD,
+        failure=Class.LOCAL,
+        reason="attachment",
+        text=str(error),
+        counted=False,
+    )
+
+
+def _log_attempt(run: Run, recipient: Claimed, outcome: Outcome, attempt: Attempt) -> None:
+    """One line for each recipient and attempt, as Postfix writes it; addresses are shortened."""
+    log.info(
+        outcome.state,
+        campaign=run.campaign.id,
+        to=f"{recipient.email[:1]}…@{recipient.email.rpartition('@')[2]}",
+        relay=attempt.relay,
+        delay=round((attempt.ended_ms - recipient.accepted_ms) / 1000, 2),
+        phase=outcome.phase,
+        reply=str(outcome.reply) if outcome.reply is not None else outcome.text,
+    )
+
+
+def _stopped(session: Session, cause: str) -> Interrupted:
+    return Interrupted(session.phase, cause, session.phase.may_have_delivered)

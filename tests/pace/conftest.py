@@ -1,0 +1,5 @@
+"""The servers that these tests use."""
+
+from tests.servers import ledgers, valkey_url
+
+__all__ = ["ledgers", "valkey_url"]
