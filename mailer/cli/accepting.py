@@ -30,13 +30,20 @@ def dry_run_of(invocation: "Invocation", prepared: "Prepared", setting: "Setting
     checked = preflight(prepared, chunk_size=setting.configuration.queue.chunk_size, options=flags.options())
     if checked.problems.rows and not flags.skip_bad:
         raise checked.problems.error()
-    for warning in warnings_of(
-        checked.source, checked.counts, checked.examples, lacks_text=prepared.composer.lacks_text
-    ):
+    warnings = list(
+        warnings_of(checked.source, checked.counts, checked.examples, lacks_text=prepared.composer.lacks_text)
+    )
+    for warning in warnings:
         warn(warning, invocation)
     counts = checked.counts
     if invocation.as_json:
-        invocation.document(rows=counts.rows, buildable=counts.new, invalid=counts.invalid, duplicate=counts.duplicate)
+        invocation.document(
+            rows=counts.rows,
+            buildable=counts.new,
+            invalid=counts.invalid,
+            duplicate=counts.duplicate,
+            warnings=[warning.to_dict() for warning in warnings],
+        )
     else:
         invocation.data(
             f"{counts.rows} rows: {counts.new} can be sent, {counts.invalid} invalid, {counts.duplicate} duplicate"

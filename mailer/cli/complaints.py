@@ -2,9 +2,12 @@
 
 import sys
 import traceback
+from typing import Literal
 
 from mailer.cli.invocation import SCHEMA_VERSION, Invocation, written
-from mailer.vocabulary.errors import MailerError
+from mailer.vocabulary.errors import MailerError, QueueError
+
+Kind = Literal["error", "warning"]
 
 
 def complain(error: MailerError, invocation: Invocation) -> int:
@@ -23,13 +26,24 @@ def complain(error: MailerError, invocation: Invocation) -> int:
 
 
 def warn(warning: MailerError, invocation: Invocation) -> None:
-    """Write a warning to stderr."""
-    if not invocation.as_json:
-        text = told_in_full(warning, kind="warning", color=invocation.color_live)
-        invocation.say(f"{text}\n  more: mailer explain {warning.code}")
+    """Write what does not end the command to stderr; under `--json` it belongs into the document."""
+    text = told_in_full(warning, kind=kind_of(warning), color=invocation.color_live)
+    invocation.say(f"{text}\n  more: mailer explain {warning.code}")
 
 
-def told_in_full(error: MailerError, *, kind: str, color: bool) -> str:
+def kind_of(error: MailerError) -> Kind:
+    """What the code says: W is a warning, and E an error also where the command goes on without some rows (E211)."""
+    return "warning" if error.code.startswith("W") else "error"
+
+
+def server_warning(text: str) -> QueueError:
+    """What the look at the queue server found (`W502 appendfsync is not always: …`), to be said like any warning."""
+    code, _, said = text.partition(" ")
+    what, _, why = said.partition(": ")
+    return QueueError(code, what, why=why or None, hint="mailer doctor --redis   names the setting and the command")
+
+
+def told_in_full(error: MailerError, *, kind: Kind, color: bool) -> str:
     """The text of an error: every line but the first indented by two."""
     mark = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m"}[kind] if color else ""
     end = "\x1b[0m" if color else ""

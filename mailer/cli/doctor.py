@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailer.backends import embedded
-from mailer.cli.complaints import told_in_full
+from mailer.cli.complaints import kind_of, told_in_full
 from mailer.cli.opening import Setting, read_setting
 from mailer.config.orders import missing_password
 from mailer.config.redis_url import redact
@@ -47,8 +47,7 @@ class Examination:
         mark, end = (_COLORS[step.result], "\x1b[0m") if self.invocation.color else ("", "")
         self._say(f"  {mark}{_MARKS[step.result]}{end} {step.name:<16}  {step.detail}".rstrip())
         if step.error is not None:
-            kind = "warning" if step.result is Result.WARNING else "error"
-            told = told_in_full(step.error, kind=kind, color=self.invocation.color)
+            told = told_in_full(step.error, kind=kind_of(step.error), color=self.invocation.color)
             lines = [*told.splitlines(), f"  more: mailer explain {step.error.code}"]
             self._say("\n".join(f"    {line}" for line in lines))
 

@@ -84,7 +84,7 @@ class Invocation:
 
 def written(document: Mapping[str, Any]) -> str:
     """A JSON document as every command writes it: one line."""
-    return json.dumps(document, ensure_ascii=False)
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def duration(flag: str, text: str) -> float:

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from mailer.cli.complaints import warn
 from mailer.cli.opening import open_campaign, read_setting
 from mailer.flow.reporting import make_report
 from mailer.reports.csv_export import CsvExport
 from mailer.reports.document import report_json
 from mailer.reports.files import whole
+from mailer.reports.findings import findings
 from mailer.reports.html import HtmlPage
 from mailer.reports.json_lines import JsonLines
 from mailer.reports.redaction import Redaction
@@ -79,6 +81,8 @@ async def show_report(invocation: "Invocation", wanted: str | None, flags: Repor
                 listing.end()
     if flags.output is not None:
         invocation.say(f"written: {flags.output}")
+    for finding in findings(shown):
+        warn(finding, invocation)
     return campaign_exit_code(report) if flags.exit_code else 0
 
 
@@ -101,6 +105,8 @@ async def print_report(invocation: "Invocation", ledgers: "Ledgers", campaign_id
         invocation.data(
             report_text(report, width=invocation.width, color=invocation.color, next_try=next_try, note=note)
         )
+    for finding in findings(report):
+        warn(finding, invocation)
     return report
 
 

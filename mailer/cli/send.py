@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from mailer.backends.redis.connection import check_server
 from mailer.cli.accepting import dry_run_of, submit, tell_accepted
-from mailer.cli.complaints import warn
+from mailer.cli.complaints import server_warning, warn
 from mailer.cli.confirming import ask, require_terminal
 from mailer.cli.invocation import duration
 from mailer.cli.opening import Setting, open_queue
 from mailer.cli.preparing import prepare_campaign, read_campaign
 from mailer.cli.report import campaign_exit_code, print_report
+from mailer.cli.status import deserted
 from mailer.cli.waiting import LOOK_S, Rate, note_of, progress
 from mailer.config.orders import missing_password
 from mailer.config.route import route_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailer.backends.redis.ledgers import Ledgers
+    from mailer.backends.smtp.transcript import Keep
     from mailer.cli.invocation import Invocation
     from mailer.cli.send_flags import SendFlags
     from mailer.vocabulary.route import Route
@@ -52,13 +54,15 @@ async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: 
     prepared = prepare_campaign(setting, flags, route)
     async with open_queue(setting) as ledgers:
         for warning in await check_server(ledgers.redis, ledgers.keys):
-            invocation.say(f"warning[{warning[:4]}]: {warning[5:]}")
+            warn(server_warning(warning), invocation)
         # Who does not wait does not work either.
         detached = flags.detach or flags.at is not None
         alone = not detached and not await ledgers.fleet.alive()
         password = _password(setting, route) if alone else None
         if alone:
-            await try_relay(route, password, setting.configuration.smtp)
+            await try_relay(route, password, setting.configuration.smtp, transcript=_dialogue(flags))
+        elif flags.transcript:
+            invocation.say("  --transcript shows the dialogue of this command; here workers send")
         submitted = await submit(invocation, setting, ledgers, prepared, flags)
         if submitted is None:
             invocation.say("Nothing was sent.")
@@ -70,7 +74,7 @@ async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: 
         if alone and submitted.status.paused_by is PausedBy.SERVICE and await ledgers.campaigns.resume(campaign_id):
             # The relay was just reached and logged in to: what paused the campaign has been mended.
             invocation.say(f"{campaign_id} goes on: the server answers again")
-        waiting = Waiting(invocation, ledgers, campaign_id, wait_s)
+        waiting = Waiting(invocation, ledgers, campaign_id, wait_s, transcript=_dialogue(flags))
         waiting.listen()
         if alone:
             status = await _work(setting, route, waiting, password)
@@ -84,6 +88,11 @@ async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: 
         if waiting.was_interrupted or (waiting.signals and not status.is_over):
             return _left(invocation, status, waiting, alone=alone)
         return await _end(invocation, ledgers, status)
+
+
+def _dialogue(flags: "SendFlags") -> "Keep | None":
+    """Where the lines of `--transcript` go: to stderr, above a progress bar."""
+    return (lambda line: print(line, file=sys.stderr, flush=True)) if flags.transcript else None
 
 
 def _password(setting: Setting, route: "Route") -> str | None:
@@ -120,6 +129,7 @@ class Waiting:
     ledgers: "Ledgers"
     campaign_id: str
     wait_s: float | None
+    transcript: "Keep | None" = None
     signals: list[int] = field(default_factory=list)
     listeners: "list[Callable[[], None]]" = field(default_factory=list)
     begun_at: float = field(default_factory=time.monotonic)
@@ -166,10 +176,7 @@ class Waiting:
                     return status
                 if now - max(worked_at, warned_at) >= NO_WORKER_S:
                     warned_at = now
-                    self.invocation.say(
-                        f"warning[W510]: {status.totals.open} messages queued, but no worker has reported for"
-                        f" {now - worked_at:.0f} s\n  fix: mailer worker"
-                    )
+                    warn(deserted(status.totals.open, now - worked_at), self.invocation)
                 await asyncio.sleep(LOOK_S)
 
 
@@ -188,7 +195,7 @@ async def _work(setting: Setting, route: "Route", waiting: Waiting, password: st
         logs=waiting.invocation.logs,
         password=password,
     )
-    async with WorkerProcess(orders) as worker:
+    async with WorkerProcess(orders, transcript=waiting.transcript) as worker:
         waiting.listeners.append(lambda: worker.stop() if len(waiting.signals) == 1 else worker.stop_now())
         watching = asyncio.create_task(waiting.watch(until_deserted=False))
         watching.add_done_callback(lambda _: worker.stop())

@@ -4,12 +4,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mailer.backends.redis.connection import check_server
+from mailer.backends.redis.server import redis_ms
+from mailer.cli.complaints import server_warning, warn
 from mailer.cli.opening import open_campaign, open_queue, read_setting
 from mailer.config.redis_url import redact
-from mailer.reports.figures import moment
+from mailer.reports.figures import grouped, moment
 from mailer.reports.tables import status_table
 from mailer.vocabulary.campaign import CampaignState
-from mailer.vocabulary.errors import UsageError
+from mailer.vocabulary.errors import MailerError, QueueError, UsageError
 
 if TYPE_CHECKING:
     from mailer.backends.redis.fleet import Worker
@@ -35,26 +37,39 @@ async def _look(invocation: "Invocation", ledgers: "Ledgers", ids: list[str]) ->
         with suppress(UsageError):
             statuses.append(await ledgers.campaigns.status(campaign_id))
     workers = await ledgers.fleet.alive()
-    warnings = [f"{text[:4]} {text[5:]}" for text in await check_server(ledgers.redis, ledgers.keys)]
-    return _tell(invocation, statuses, workers, ledgers.url, warnings + _unworked(statuses, workers))
-
-
-def _unworked(statuses: "list[CampaignStatus]", workers: "list[Worker]") -> list[str]:
+    warnings: list[MailerError] = [server_warning(text) for text in await check_server(ledgers.redis, ledgers.keys)]
     waiting = sum(status.totals.open for status in statuses if status.state is CampaignState.RUNNING)
-    if not waiting or workers:
-        return []
-    return [f"W510 {waiting} messages queued, but no worker has reported lately   fix: mailer worker"]
+    if waiting and not workers:
+        warnings.append(deserted(waiting, await _silent_s(ledgers)))
+    return _tell(invocation, statuses, workers, ledgers.url, warnings)
+
+
+async def _silent_s(ledgers: "Ledgers") -> float | None:
+    """Seconds since the last worker reported that did not end in an orderly way; None where there is none."""
+    beats = [worker.beat_ms for worker in await ledgers.fleet.known()]
+    return (await redis_ms(ledgers.redis) - max(beats)) / 1000 if beats else None
+
+
+def deserted(waiting: int, silent_s: float | None) -> QueueError:
+    """W510: so many messages wait, and nobody has worked for so long."""
+    messages = "1 message" if waiting == 1 else f"{grouped(waiting)} messages"
+    how_long = "lately" if silent_s is None else f"for {silent_s:.0f} s"
+    return QueueError("W510", f"{messages} queued, but no worker has reported {how_long}", hint="mailer worker")
 
 
 def _tell(
-    invocation: "Invocation", statuses: "list[CampaignStatus]", workers: "list[Worker]", url: str, warnings: list[str]
+    invocation: "Invocation",
+    statuses: "list[CampaignStatus]",
+    workers: "list[Worker]",
+    url: str,
+    warnings: list[MailerError],
 ) -> int:
     if invocation.as_json:
         invocation.document(
             campaigns=[status_document(status) for status in statuses],
             workers=[{"host": worker.host, "pid": worker.pid, "version": worker.version} for worker in workers],
             queue={"url": redact(url)},
-            warnings=warnings,
+            warnings=[warning.to_dict() for warning in warnings],
         )
         return 0
     if statuses:
@@ -64,7 +79,7 @@ def _tell(
     told = ", ".join(f"{worker.host} pid {worker.pid}" for worker in workers) or "none"
     invocation.data(f"workers: {told}\nqueue: {redact(url)}")
     for warning in warnings:
-        invocation.say(f"warning[{warning[:4]}]: {warning[5:]}")
+        warn(warning, invocation)
     return 0
 
 

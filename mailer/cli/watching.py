@@ -5,16 +5,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from mailer.cli.complaints import warn
 from mailer.cli.opening import open_campaign, read_setting
 from mailer.cli.status import status_document
 from mailer.cli.waiting import LOOK_S, Rate
+from mailer.flow.reporting import make_report
+from mailer.reports.findings import findings
 from mailer.reports.live import line, picture
 from mailer.vocabulary.campaign import CampaignState, CampaignStatus, PausedBy
 
 if TYPE_CHECKING:
     from mailer.cli.invocation import Invocation
+    from mailer.vocabulary.errors import FindingError
 
 LINE_EVERY_S = 2.0
 UNREACHABLE, STOPPED_WAITING = 4, 5
@@ -24,7 +29,11 @@ Show = Callable[[CampaignStatus, float], None]
 
 
 async def watch_campaign(invocation: "Invocation", wanted: str | None) -> int:
-    """Show a campaign until it is finished, cancelled or paused; a pause ends with the exit code that `send` has."""
+    """Show a campaign until it is finished, cancelled or paused; a pause ends with the exit code that `send` has.
+
+    At the end it says what many refusals have in common; while it runs, that would need every recipient's record.
+    """
+    found: tuple[FindingError, ...] = ()
     async with open_campaign(read_setting(invocation), wanted) as (ledgers, campaign_id):
         rate = Rate()
         with _screen(invocation) as show:
@@ -34,8 +43,12 @@ async def watch_campaign(invocation: "Invocation", wanted: str | None) -> int:
                 if status.is_over and not (status.totals.claimed or status.totals.sending):
                     break
                 await asyncio.sleep(LOOK_S)
+        if status.totals.refused:
+            found = findings(await make_report(ledgers.reading, campaign_id, now=datetime.now(UTC)))
     if invocation.as_json:
-        invocation.document(campaign=status_document(status))
+        invocation.document(campaign=status_document(status), warnings=[finding.to_dict() for finding in found])
+    for finding in found:
+        warn(finding, invocation)
     if status.state is not CampaignState.PAUSED:
         return 0
     invocation.say(f"  fix the cause, then: mailer resume {campaign_id}")

@@ -24,6 +24,8 @@ class Resolved:
 def resolve_preset(smtp: SmtpSettings, given: Mapping[str, Layer], layers: Sequence[Layer]) -> Resolved:
     """Write the URL of `smtp.provider` and `smtp.user` into `smtp.url`.
 
+    A provider whose host depends on a region has it in its name: `ses-eu-west-1`.
+
     Of a URL and a provider from different places the higher one counts, as for every setting: `MAILER_SMTP_URL` leads
     past the provider of a campaign file.
 

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from mailer.flow.intake import Built, Problem
+from mailer.policy.seen import Seen
 from mailer.vocabulary.errors import TemplateError
 from mailer.vocabulary.recipient import LeftOut, LeftOutAs
 
@@ -74,10 +75,18 @@ class Examples:
     invalid: list[LeftOut] = field(default_factory=list)
     duplicate: list[LeftOut] = field(default_factory=list)
     unescaped: Counter[str] = field(default_factory=Counter)
+    _repeated: Seen = field(default_factory=Seen)
+
+    @property
+    def repeated(self) -> int:
+        """Different addresses among all the duplicates there were."""
+        return len(self._repeated)
 
     def add_all(self, built: Built) -> None:
         """Keep those of some rows, as long as there are only a few yet."""
         for row in built.left_out:
+            if row.kind is LeftOutAs.DUPLICATE:
+                self._repeated.add(row.email)
             kept = self.invalid if row.kind is LeftOutAs.INVALID else self.duplicate
             if len(kept) < MOST_EXAMPLES:
                 kept.append(row)

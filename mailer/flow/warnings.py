@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from mailer.flow.problems import Examples, shorten
 from mailer.flow.submission import Counts
+from mailer.policy.addressing import AddressError, parse_address
 from mailer.vocabulary.errors import SourceError
+from mailer.vocabulary.recipient import LeftOut
 
 SHOWN = 5
 
@@ -15,22 +17,24 @@ def warnings_of(source: str, counts: Counts, examples: Examples, *, lacks_text: 
     Nothing when there are none.
     """
     if examples.invalid:
-        first = examples.invalid[0]
-        rows = ", ".join(f"row {row.row}: {row.reason}" for row in examples.invalid[1:SHOWN])
+        first, *others = (_told(row) for row in examples.invalid[:SHOWN])
+        such = "It is" if counts.invalid == 1 else f"{counts.invalid} such rows are"
         yield SourceError(
             "E211",
-            f'{source} row {first.row}: "{first.email[:80]}" cannot be written to: {first.reason}',
-            why=rows or None,
-            safe=f"{_rows(counts.invalid)} left out as invalid.",
+            first,
+            why="\n".join([*others, f"{such} left out as invalid."]),
+            hint="mailer check --fix-list bad.csv",
         )
     if examples.duplicate:
         shown = "\n".join(f"row {row.row}  {shorten(row.email)}" for row in examples.duplicate[:SHOWN])
+        addresses = examples.repeated
+        occur = "1 address occurs" if addresses == 1 else f"{addresses} addresses occur"
         yield SourceError(
             "W210",
-            f"{source}: {_rows(counts.duplicate)} left out as duplicate – the first with an address is kept",
+            f"{occur} more than once ({addresses + counts.duplicate} rows) – the first is kept",
             where=shown,
+            hint="--duplicates=keep to send every row",
         )
-
     for column, count in examples.unescaped.most_common(1):
         yield SourceError(
             "W302",
@@ -47,5 +51,12 @@ def warnings_of(source: str, counts: Counts, examples: Examples, *, lacks_text: 
         )
 
 
-def _rows(count: int) -> str:
-    return "1 row is" if count == 1 else f"{count} rows are"
+def _told(row: LeftOut) -> str:
+    """Why a row is left out; where its address is sound, something else in it is not."""
+    if not row.email:
+        return f"row {row.row}: {row.reason}"
+    try:
+        address = parse_address(row.email)
+    except AddressError:
+        return f'row {row.row}: "{row.email[:80]}" is not an e-mail address: {row.reason}'
+    return f"row {row.row} ({shorten(address.addr_spec)}): {row.reason}"

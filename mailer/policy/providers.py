@@ -1,5 +1,6 @@
 """Presets of well-known mail providers: host, port, protection, and the catch that everybody meets once."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,18 +14,18 @@ from mailer.vocabulary.route import Route, Security
 class Provider:
     """What has to be known of a provider besides the login name.
 
-    `host` is None where it depends on the account; `template` then is the URL to write. `login` is the user where it
-    is the same for everybody. `catch` is what usually lies behind a refused login, `help_url` where it is mended.
+    `host` holds `{region}` where it depends on one, which then ends the preset's name: `ses-eu-west-1`. `login` is the
+    user where it is the same for everybody. `catch` is what usually lies behind a refused login, `help_url` where it is
+    mended.
     """
 
     title: str
-    host: str | None
+    host: str
     port: int = 587
     security: Security = Security.STARTTLS
     login: str | None = None
     catch: str
     help_url: str
-    template: str | None = None
 
 
 _OUTLOOK = Provider(
@@ -68,8 +69,7 @@ PROVIDERS: Mapping[str, Provider] = {
     ),
     "ses": Provider(
         title="Amazon SES",
-        host=None,
-        template="smtp+starttls://USER@email-smtp.eu-west-1.amazonaws.com:587",
+        host="email-smtp.{region}.amazonaws.com",
         catch="SES wants SMTP credentials made for one region; an AWS access key is not one.",
         help_url="https://docs.aws.amazon.com/ses/latest/dg/smtp-credentials.html",
     ),
@@ -150,6 +150,25 @@ _FAMILIES: Mapping[str, str] = {
 """Domain of a relay's host to the name of the preset."""
 
 
+_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
+"""As AWS names them: eu-west-1, us-gov-west-1."""
+
+_RECEIVERS: Mapping[str, str] = {
+    **dict.fromkeys(("gmail.com", "googlemail.com"), "Gmail"),
+    **dict.fromkeys(("msn.com", "windowslive.com", "outlook", "hotmail", "live"), "Outlook.com"),
+    **dict.fromkeys(("ymail.com", "rocketmail.com", "aol.com", "yahoo"), "Yahoo"),
+    **dict.fromkeys(("icloud.com", "me.com", "mac.com"), "iCloud"),
+}
+"""Who takes the mail of a domain, or of all domains of a name: hotmail.com, hotmail.de, hotmail.co.uk."""
+_OF_A_COUNTRY = re.compile(r"(outlook|hotmail|live|yahoo)\.(?:com|(?:com?\.)?[a-z]{2})")
+
+
+def receiver_of(domain: str) -> str:
+    """Who takes the mail of a recipient domain: `Outlook.com` for hotmail.de, the domain itself where nobody knows."""
+    match = _OF_A_COUNTRY.fullmatch(domain)
+    return _RECEIVERS.get(match[1] if match else domain, domain)
+
+
 def provider_of(host: str) -> Provider | None:
     """The provider that a host belongs to, by its domain, or None."""
     for domain, name in _FAMILIES.items():
@@ -162,18 +181,19 @@ def provider_url(name: str, user: str | None) -> str:
     """The SMTP URL that a preset stands for.
 
     Raises:
-        UsageError: E101 for a name that is none, or one whose host depends on the account; E105 without a user.
+        UsageError: E101 for a name that is none, or one that lacks its region; E105 without a user.
     """
-    provider = PROVIDERS.get(name.lower())
-    if provider is None:
+    preset, _, region = name.lower().partition("-")
+    provider = PROVIDERS.get(preset)
+    if provider is None or (region and "{region}" not in provider.host):
         nearest = get_close_matches(name.lower(), PROVIDERS, n=1, cutoff=0.5)
         hint = f'provider = "{nearest[0]}"' if nearest else f"one of: {', '.join(PROVIDERS)}"
         raise UsageError("E101", f"there is no provider {name!r}", hint=f"{hint}; any other server: url = …")
-    if provider.host is None:
+    if "{region}" in provider.host and not _REGION.fullmatch(region):
         raise UsageError(
             "E101",
             f"the host of {provider.title} depends on your region",
-            hint=f'url = "{provider.template}"   instead of provider, with your region',
+            hint=f'provider = "{preset}-eu-west-1"   with your region',
         )
     login = user or provider.login
     if login is None:
@@ -183,4 +203,5 @@ def provider_url(name: str, user: str | None) -> str:
             why=provider.catch,
             hint=f'user = "you@example.com"   beside provider = "{name}"',
         )
-    return format_smtp_url(Route(host=provider.host, port=provider.port, security=provider.security, user=login))
+    host = provider.host.format(region=region)
+    return format_smtp_url(Route(host=host, port=provider.port, security=provider.security, user=login))

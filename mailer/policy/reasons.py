@@ -2,6 +2,7 @@
 
 import re
 
+from mailer.policy.reply_table.words import DOMAIN_FAILS
 from mailer.vocabulary.recipient import State
 
 MAX_QUEUE_ID = 64
@@ -38,15 +39,16 @@ _QUEUE_IDS = tuple(
     )
 )
 
-_AUTHENTICATION = "the sending domain fails SPF, DKIM or DMARC: mailer doctor --dns DOMAIN"
+_DOMAIN_AUTHENTICATION = frozenset(
+    (*(f"X.7.{number}" for number in (*range(20, 27), 29, 30, 31, 32)), "X.7.509", "X.7.515")
+)
+"""RFC 7372 and the registry; 30 to 32 at Gmail, 509 and 515 at Microsoft."""
 _BY_ENHANCED_CODE = {
     "X.1.1": "remove the address from the list",
     "X.1.10": "the domain takes no mail (null MX): remove the address from the list",
     "X.4.6": "the relay found a mail loop: ask its postmaster",
     "X.7.28": "send more slowly",
-    **dict.fromkeys(
-        (*(f"X.7.{number}" for number in (*range(20, 27), 29, 30, 31, 32)), "X.7.509", "X.7.515"), _AUTHENTICATION
-    ),
+    **dict.fromkeys(_DOMAIN_AUTHENTICATION, f"{DOMAIN_FAILS}: publish all three in DNS"),
 }
 _BY_REASON = {
     "policy": "the server dislikes the sender or its network: read its text, then check reputation and blocklists",
@@ -103,6 +105,11 @@ def hint_for(code: int | None, enhanced_code: str | None, reason: str | None, st
     if reason in _BY_REASON:
         return _BY_REASON[reason]
     return None if code is None else "read the server's text"
+
+
+def blames_sending_domain(enhanced_code: str | None) -> bool:
+    """True for refusals that are about SPF, DKIM or DMARC of the From domain, and about nobody they were said of."""
+    return enhanced_code is not None and f"X{enhanced_code[1:]}" in _DOMAIN_AUTHENTICATION
 
 
 def queue_id(text: str) -> str | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from mailer.reports.figures import moment
+from mailer.reports.findings import findings
 from mailer.reports.listing import Row
 from mailer.vocabulary.recipient import LeftOut
 from mailer.vocabulary.report import CampaignHead, ReasonCount, Report
@@ -53,6 +54,7 @@ def report_document(report: Report) -> dict[str, object]:
         "timings": {name: asdict(percentiles) for name, percentiles in report.timings.items()},
         "attempts": {str(attempts): report.attempts[attempts] for attempts in sorted(report.attempts)},
         "messages_url": None,
+        "warnings": [finding.to_dict() for finding in findings(report)],
     }
 
 

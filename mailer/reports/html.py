@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mailer.reports.document import record_document
 from mailer.reports.figures import clock, grouped, moment, share, span
+from mailer.reports.findings import findings
 from mailer.reports.listing import Row, fill
 from mailer.reports.stacked_bar import GAP, LENGTH, segments
 from mailer.reports.summary import left_out, most_frequent, sorted_domains, standing, state_lines, sums
@@ -72,6 +73,7 @@ def _page(report: Report, next_try: datetime | None) -> str:
             sums=sums(report.totals),
             left_out=left_out(report.totals),
             standing=standing(report.campaign),
+            findings=findings(report),
             bar=segments(report.totals),
             bar_length=LENGTH - GAP,
             reasons=most_frequent(report.reasons),

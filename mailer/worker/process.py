@@ -28,6 +28,7 @@ from mailer.worker.heartbeat import Heartbeat, lease_clock
 from mailer.worker.routes import Routes
 
 if TYPE_CHECKING:
+    from mailer.backends.smtp.transcript import Keep
     from mailer.config.orders import Orders
 
 CHUNKS_AT_ONCE = 6
@@ -47,7 +48,7 @@ class WorkerProcess:
     Both may be called at any time, also before it has started: then it ends as soon as it has.
     """
 
-    def __init__(self, orders: "Orders") -> None:
+    def __init__(self, orders: "Orders", *, transcript: "Keep | None" = None) -> None:
         self.orders = orders
         self.owner = new_owner()
         self.keys = Keys(orders.prefix)
@@ -56,7 +57,7 @@ class WorkerProcess:
         self._jobs = Jobs(self.redis, self.keys)
         self._fleet = Fleet(self.redis, self.keys, orders.lease_s)
         self._reconciler = RedisReconciler(self.campaigns, self._fleet, self._jobs, self.owner)
-        self._routes = Routes(orders)
+        self._routes = Routes(orders, transcript)
         worker = Worker(owner=self.owner, host=host_name(), pid=os.getpid(), version=__version__)
         self._heartbeat = Heartbeat(orders.queue_url, self.keys, worker, orders.lease_s)
         self._recorder = Recorder(self.redis, self.keys, grace_s=LAST_WORDS_S)

@@ -10,6 +10,7 @@ from mailer.policy.smtp_url import parse_smtp_url
 from mailer.vocabulary.errors import UsageError
 
 if TYPE_CHECKING:
+    from mailer.backends.smtp.transcript import Keep
     from mailer.config.orders import Orders
     from mailer.vocabulary.campaign import Campaign
     from mailer.vocabulary.route import Route as Way
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
 
 class Routes:
-    """Finds the route of a campaign: its own settings, except where this worker has been told otherwise."""
+    """Finds the route of a campaign: its own settings, except where this worker has been told otherwise.
 
-    def __init__(self, orders: "Orders") -> None:
+    `transcript` is told every line of every dialogue (see `SmtpPool`).
+    """
+
+    def __init__(self, orders: "Orders", transcript: "Keep | None" = None) -> None:
         self._orders = orders
+        self._transcript = transcript
         self._routes: dict[tuple[str | None, SmtpSettings], Route] = {}
 
     def of(self, campaign: "Campaign") -> Route:
@@ -28,7 +33,8 @@ class Routes:
         smtp, way = way_of(campaign, self._orders)
         key = (way.ca_pem, smtp)
         if (route := self._routes.get(key)) is None:
-            pool = SmtpPool(way, self._orders.password if way.user is not None else None, smtp)
+            password = self._orders.password if way.user is not None else None
+            pool = SmtpPool(way, password, smtp, transcript=self._transcript)
             route = self._routes[key] = Route(pool, smtp.max_connections, line_of(way))
         return route
 

@@ -181,6 +181,7 @@ def test_the_json_report_keeps_its_schema_and_both_sums(story: Story) -> None:
             "timings",
             "attempts",
             "messages_url",
+            "warnings",
         ]
     )
     promised = [

@@ -34,7 +34,7 @@ def test_queued_mail_without_a_worker_is_warned_about(own_desk: Desk) -> None:
         document = own_desk.run("status", *words, "--json").document
         (campaign,) = document["campaigns"]
         assert (campaign["id"], campaign["state"], campaign["totals"]["queued"]) == (campaign_id, "running", 2)
-        assert [warning[:4] for warning in document["warnings"]] == ["W510"]
+        assert [warning["code"] for warning in document["warnings"]] == ["W510"]
 
 
 def test_ten_commands_at_once_start_one_server_that_outlives_them(own_desk: Desk) -> None:

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mailer.cli.app import run
+from tests.cli.running import ROOT, Running, Warm
 
 
 @dataclass(frozen=True)
@@ -34,3 +37,12 @@ class CommandLine:
         code = await asyncio.to_thread(run, arguments)
         out, err = self._capsys.readouterr()
         return Done(code, out, err)
+
+    async def process(self, warm: Warm, *arguments: str) -> Done:
+        """The same as a process of its own, for commands that listen to signals."""
+        source, out, err = (Path.cwd() / f".process.{name}" for name in ("in", "out", "err"))
+        for file in (source, out, err):
+            file.write_bytes(b"")
+        process = warm.fork(arguments, Path.cwd(), {**os.environ, "PYTHONPATH": str(ROOT)}, source, out, err)
+        code = await asyncio.to_thread(Running(process, arguments, out, err).wait)
+        return Done(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))

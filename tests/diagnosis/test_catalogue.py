@@ -10,9 +10,9 @@ import pytest
 
 import mailer as package
 from mailer.cli.catalogue import catalogue
-from mailer.cli.complaints import complain
-from mailer.cli.invocation import Invocation
-from mailer.vocabulary.errors import RelayError
+from mailer.cli.complaints import complain, server_warning, warn
+from mailer.cli.invocation import Invocation, written
+from mailer.vocabulary.errors import RelayError, SourceError
 from tests.diagnosis.command_line import CommandLine
 
 SOURCES = Path(package.__file__).parent
@@ -73,6 +73,33 @@ async def test_a_code_that_is_none_is_an_error_with_the_nearest_one(mailer: Comm
     done = await mailer("explain", "E4O1")
     assert (done.code, done.out) == (2, "")
     assert "did you mean E4" in done.err
+
+
+@pytest.mark.parametrize(("code", "kind"), [("W210", "warning"), ("E211", "error")])
+def test_what_does_not_end_a_command_ends_with_where_to_read_more(
+    capsys: pytest.CaptureFixture[str], code: str, kind: str
+) -> None:
+    warn(SourceError(code, "some rows are left out", hint="mend them"), Invocation())
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == f"{kind}[{code}]: some rows are left out\n  fix: mend them\n  more: mailer explain {code}\n"
+    warn(SourceError(code, "some rows are left out"), Invocation(as_json=True))
+    warn(SourceError(code, "some rows are left out"), Invocation(verbosity=-1))
+    assert capsys.readouterr().err == ""
+
+
+def test_what_the_look_at_the_queue_server_finds_is_a_warning_like_any_other() -> None:
+    found = server_warning("W502 appendfsync is not always: a power loss may forget the last second")
+    assert (found.code, found.message, found.why) == (
+        "W502",
+        "appendfsync is not always",
+        "a power loss may forget the last second",
+    )
+    assert str(found.hint).startswith("mailer doctor --redis")
+
+
+def test_a_document_is_one_line_without_blanks() -> None:
+    assert written({"schema_version": 1, "text": "a, b: c"}) == '{"schema_version":1,"text":"a, b: c"}'
 
 
 def test_an_error_ends_with_where_to_read_more(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from mailer.cli.status import deserted
 from mailer.vocabulary.route import Security
+from tests.cli.running import Warm
 from tests.diagnosis.command_line import CommandLine, Done
 from tests.diagnosis.conftest import Names
 from tests.diagnosis.golden import check, check_json
@@ -126,6 +128,26 @@ async def test_09_a_row_lacks_what_the_template_needs(mailer: CommandLine, place
     check_json("09_missing_variable.json", json.loads(document.err)["error"])
 
 
+async def test_10_addresses_that_occur_more_than_once(mailer: CommandLine, place: Path) -> None:
+    people = ["ann", "bob", "ann", "cyd", "bob", "ann"]
+    _campaign(place, "email,first_name\n" + "".join(f"{name}@acme.example,{name.title()}\n" for name in people))
+    await _left_out(mailer, "10_duplicates")
+
+
+async def test_11_rows_that_are_no_address(mailer: CommandLine, place: Path) -> None:
+    _campaign(place, "email,first_name\nann@acme.example,Ann\nbob@@acme.example,Bob\ncyd,Cyd\n,Dan\n")
+    await _left_out(mailer, "11_no_address")
+
+
+async def _left_out(mailer: CommandLine, name: str) -> None:
+    """A dry run counts the rows on stdout, and says on stderr or in its document what is wrong with some."""
+    text, document = await mailer("send", "--dry-run"), await mailer("send", "--dry-run", "--json")
+    assert (text.code, document.code, document.err) == (0, 0, "")
+    check(f"{name}.txt", text.err.removesuffix("Nothing was sent.\n"))
+    (warning,) = document.document["warnings"]
+    check_json(f"{name}.json", warning)
+
+
 async def test_12_no_redis(mailer: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -150,6 +172,63 @@ async def test_13_a_redis_that_evicts(
     doctor: Done = await mailer("doctor", "--redis", "--json")
     failed = {step["step"]: step["error"]["code"] for step in doctor.document["redis"]["steps"] if step["error"]}
     assert (doctor.code, failed) == (3, {"maxmemory-policy": "E502"})
+
+
+async def test_14_nobody_works_the_queue(
+    mailer: CommandLine, place: Path, own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "".join(f"p{number}@acme.example,Pat\n" for number in range(1204))
+    _campaign(place, f"email,first_name\n{rows}")
+    monkeypatch.setenv("MAILER_REDIS_URL", own_server.url)
+    monkeypatch.setenv("MAILER_SMTP_URL", "smtp+insecure://localhost:25")
+    assert (await mailer("send", "--yes", "--detach")).code == 0
+    text, document = await mailer("status"), await mailer("status", "--json")
+    assert (text.code, document.code, document.err) == (0, 0, "")
+    check("14_nobody_works.txt", text.err)
+    # While a command waits, or behind a worker that died, it is known for how long.
+    assert deserted(1204, 60).message == "1 204 messages queued, but no worker has reported for 60 s"
+    (warning,) = document.document["warnings"]
+    check_json("14_nobody_works.json", warning)
+
+
+async def test_15_receivers_refuse_the_sending_domain(
+    mailer: CommandLine,
+    place: Path,
+    bench: Bench,
+    own_server: OwnServer,
+    warm: Warm,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    relay = await bench.relay()
+    relay.answers("RCPT", b"550 5.7.515 Access denied, acme.example is not authenticated enough\r\n", when="@outlook.")
+    relay.answers("RCPT", b"550 5.7.515 Access denied, acme.example is not authenticated enough\r\n", when="@hotmail.")
+    relay.answers("RCPT", b"550 5.7.26 this mail is unauthenticated\r\n", when="@gmail.com")
+    people = ["ann@outlook.com", "bob@hotmail.de", "cyd@gmail.com", "dan@acme.example"]
+    _campaign(place, "email,first_name\n" + "".join(f"{person},Pat\n" for person in people))
+    monkeypatch.setenv("MAILER_REDIS_URL", own_server.url)
+    monkeypatch.setenv("MAILER_SMTP_URL", f"smtp+starttls://localhost:{relay.port}")
+    # Each such reply pauses the campaign, and the same command again goes on with it.
+    for _ in people:
+        ended = await mailer.process(warm, "send", "--yes")
+    (delivery,) = relay.deliveries
+    assert (ended.code, delivery.recipients) == (1, ("dan@acme.example",))
+    text, document = await mailer("report"), await mailer("report", "--json")
+    campaign = document.document["campaign"]["id"]
+    check("15_domain_fails.txt", text.err, CAMPAIGN=campaign)
+    check_json("15_domain_fails.json", document.document["warnings"], CAMPAIGN=campaign)
+    watched, watched_document = await mailer("watch"), await mailer("watch", "--json")
+    assert watched.err == text.err
+    assert watched_document.document["warnings"] == document.document["warnings"]
+    assert ended.err.endswith(text.err)
+
+
+async def test_17_what_separates_the_columns(mailer: CommandLine, place: Path) -> None:
+    _campaign(place, "email;name\nann@acme.example;Ann\n")
+    text = await mailer("send", "--dry-run", "--delimiter", ",")
+    document = await mailer("send", "--dry-run", "--delimiter", ",", "--json")
+    assert (text.code, document.code, text.out, document.out) == (3, 3, "", "")
+    check("17_delimiter.txt", text.err)
+    check_json("17_delimiter.json", json.loads(document.err)["error"])
 
 
 @pytest.fixture

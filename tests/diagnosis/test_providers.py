@@ -8,7 +8,7 @@ import pytest
 from mailer.config.loading import load
 from mailer.config.orders import orders_of
 from mailer.config.route import route_of
-from mailer.policy.providers import PROVIDERS, provider_of, provider_url
+from mailer.policy.providers import PROVIDERS, provider_of, provider_url, receiver_of
 from mailer.policy.smtp_url import parse_smtp_url
 from mailer.vocabulary.errors import UsageError
 from mailer.vocabulary.route import Route, Security
@@ -32,18 +32,10 @@ def test_a_preset_is_a_plain_url_behind_the_configuration(place: Path) -> None:
 @pytest.mark.parametrize("name", sorted(PROVIDERS))
 def test_every_preset_is_protected_and_found_again_by_its_host(name: str) -> None:
     provider = PROVIDERS[name]
-    if provider.host is None:
-        with pytest.raises(UsageError) as caught:
-            provider_url(name, "user")
-        assert provider.template is not None
-        assert provider.template in str(caught.value.hint)
-        host = parse_smtp_url(provider.template).host
-    else:
-        route = parse_smtp_url(provider_url(name, "user"))
-        assert route.security is not Security.PLAIN
-        assert (route.security is Security.TLS) is (route.port == 465)
-        host = route.host
-    assert provider_of(host) is provider
+    route = parse_smtp_url(provider_url(f"{name}-eu-west-1" if name == "ses" else name, "user"))
+    assert route.security is not Security.PLAIN
+    assert (route.security is Security.TLS) is (route.port == 465)
+    assert provider_of(route.host) is provider
     assert provider.catch
     assert provider.help_url.startswith("https://")
 
@@ -53,13 +45,40 @@ def test_a_fixed_login_needs_no_user() -> None:
     assert provider_url("Resend", None) == "smtps://resend@smtp.resend.com:465"
 
 
+@pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "ap-southeast-2"])
+def test_a_region_is_the_end_of_a_presets_name(region: str) -> None:
+    assert provider_url(f"ses-{region}", "AKIA") == f"smtp+starttls://AKIA@email-smtp.{region}.amazonaws.com:587"
+
+
+@pytest.mark.parametrize(
+    ("domain", "receiver"),
+    [
+        ("gmail.com", "Gmail"),
+        ("googlemail.com", "Gmail"),
+        ("hotmail.com", "Outlook.com"),
+        ("hotmail.co.uk", "Outlook.com"),
+        ("outlook.com.br", "Outlook.com"),
+        ("live.nl", "Outlook.com"),
+        ("yahoo.co.jp", "Yahoo"),
+        ("me.com", "iCloud"),
+        ("acme.example", "acme.example"),
+        ("me.example", "me.example"),
+        ("outlook.acme.example", "outlook.acme.example"),
+    ],
+)
+def test_who_takes_the_mail_of_a_domain_has_a_name(domain: str, receiver: str) -> None:
+    assert receiver_of(domain) == receiver
+
+
 @pytest.mark.parametrize(
     ("toml", "code", "words", "hint"),
     [
         ('provider = "gmail"\nurl = "smtps://h"\n', "E101", "two mail servers", "keep one"),
         ('provider = "gmial"\nuser = "a"\n', "E101", "no provider 'gmial'", 'provider = "gmail"'),
         ('provider = "gmail"\n', "E105", "smtp.user is not set", "user ="),
-        ('provider = "ses"\nuser = "a"\n', "E101", "region", "email-smtp."),
+        ('provider = "ses"\nuser = "a"\n', "E101", "region", 'provider = "ses-eu-west-1"'),
+        ('provider = "ses-eu-west-1.evil.example"\nuser = "a"\n', "E101", "region", "ses-eu-west-1"),
+        ('provider = "gmail-eu-west-1"\nuser = "a"\n', "E101", "no provider", "gmail"),
         ('user = "a"\n', "E101", "goes with smtp.provider", "smtp+starttls://user@host:587"),
         ('url = "smtps://h"\nuser = "a"\n', "E101", "goes with smtp.provider", "smtp+starttls://user@host:587"),
         ('provider = "gmail"\nuser = "a\\nb"\n', "E102", "control character", "smtp"),

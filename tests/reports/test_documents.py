@@ -52,6 +52,7 @@ def test_the_keys_of_a_report_come_in_the_order_that_was_promised() -> None:
         "timings",
         "attempts",
         "messages_url",
+        "warnings",
     ]
 
 

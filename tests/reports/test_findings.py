@@ -1,9 +1,11 @@
 """What many refusals have in common is said once for each receiver."""
 
+import io
 from dataclasses import replace
 
 from mailer.reports.document import report_document
 from mailer.reports.findings import findings
+from mailer.reports.html import write_html
 
 from .samples import HEAD, REPORT
 
@@ -39,3 +41,11 @@ def test_the_domain_to_mend_is_the_senders_however_he_is_written() -> None:
     for sender in ("news@acme.example", "Acme <news@acme.example>"):
         (finding,) = findings(replace(REPORT, campaign=replace(HEAD, sender=sender), refused={"a@b.example": FAILS}))
         assert "for acme.example in DNS" in str(finding.hint)
+
+
+def test_the_page_says_it_above_the_totals() -> None:
+    stream = io.StringIO()
+    write_html(replace(REPORT, refused={"ann@outlook.com": FAILS}), (), stream)
+    page = stream.getvalue()
+    assert "Outlook.com refused 1 message: 550 5.7.515" in page
+    assert page.index("Outlook.com refused") < page.index('id="totals"')

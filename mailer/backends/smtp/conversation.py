@@ -3,7 +3,9 @@
 import asyncio
 from collections import deque
 
+from mailer.backends.smtp.commands import LONE_DOT
 from mailer.backends.smtp.reply_reader import MalformedReplyError, ReplyReader
+from mailer.backends.smtp.transcript import Transcript
 from mailer.vocabulary.reply import Reply, sanitise
 
 PIECE = 64 * 1024
@@ -20,24 +22,26 @@ class Conversation(asyncio.Protocol):
     """Asks in groups and reads the replies in order, which aiosmtplib's own protocol cannot (RFC 2920).
 
     It is put on the transport that aiosmtplib has connected, protected and logged in. Every reply must be owed: one
-    that nobody asked for ends the conversation. Not for concurrent use.
+    that nobody asked for ends the conversation. A transcript is told every line. Not for concurrent use.
     """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, transcript: Transcript | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
+        self._transcript = transcript
         self._reader = ReplyReader()
         self._replies: deque[Reply] = deque()
         self._owed = 0
         self._paused = False
         self._end: str | None = None
+        self._is_leaving = False
         self._news: asyncio.Future[None] | None = None
         self._lost = asyncio.Event()
 
     @classmethod
-    def adopt(cls, transport: asyncio.Transport) -> "Conversation":
+    def adopt(cls, transport: asyncio.Transport, transcript: Transcript | None = None) -> "Conversation":
         """Take over a transport; its former protocol hears nothing of it any more."""
-        conversation = cls(transport)
+        conversation = cls(transport, transcript)
         transport.set_protocol(conversation)
         # asyncio lets half a megabyte wait in front of TLS: too much to see whether a slow relay still reads.
         transport.set_write_buffer_limits(high=PIECE)
@@ -71,6 +75,8 @@ class Conversation(asyncio.Protocol):
         """Write commands that are answered by so many replies. Raises `ConversationError` when it is over."""
         self.ensure_open()
         self._owed += replies
+        if self._transcript is not None:
+            self._transcript.said(commands)
         self._transport.write(commands)
 
     async def reply(self, timeout: float) -> Reply:
@@ -93,12 +99,16 @@ class Conversation(asyncio.Protocol):
         False when the relay answered before the end. Raises `ConversationError`, also after `STALL_TIMEOUT` seconds
         without progress.
         """
+        if self._transcript is not None:
+            self._transcript.said_message(len(body) - len(LONE_DOT))
         for start in range(0, len(body), PIECE):
             await self._writable()
             if self._replies:
                 return False
             self.ensure_open()
             self._transport.write(body[start : start + PIECE])
+        if self._transcript is not None:
+            self._transcript.said(LONE_DOT)
         await self._writable()
         return not self._paused
 
@@ -107,6 +117,7 @@ class Conversation(asyncio.Protocol):
         deadline = self._loop.time() + timeout
         try:
             self.write(b"QUIT\r\n", replies=1)
+            self._is_leaving = True
             while self._owed or self._replies:
                 await self.reply(deadline - self._loop.time())
             self._end = "closed with QUIT"
@@ -120,6 +131,8 @@ class Conversation(asyncio.Protocol):
 
     def abort(self, cause: str) -> None:
         """Close at once, without a word. May be called twice."""
+        if self._end is None and not self._is_leaving and self._transcript is not None:
+            self._transcript.noted(cause)
         self._end = self._end or cause
         self._transport.abort()
 
@@ -132,6 +145,8 @@ class Conversation(asyncio.Protocol):
                 if self._owed == 0:
                     self._finish(f"unsolicited reply: {reply}")
                     return
+                if self._transcript is not None:
+                    self._transcript.heard(reply.code, [reply.words])
                 self._owed -= 1
                 self._replies.append(reply)
                 if reply.code == 354:

@@ -7,6 +7,7 @@ import ssl
 import aiosmtplib
 
 from mailer.backends.smtp import login_trouble, tls_trouble
+from mailer.backends.smtp.certificate import Shown
 from mailer.backends.smtp.raw_cause import causes_of, raw, reply_of
 from mailer.vocabulary.errors import RelayError
 from mailer.vocabulary.phase import Phase
@@ -15,9 +16,12 @@ from mailer.vocabulary.route import Route, Security
 from mailer.vocabulary.settings import SmtpSettings
 
 
-def diagnose(error: Exception, phase: Phase, route: Route, settings: SmtpSettings) -> RelayError:
+def diagnose(
+    error: Exception, phase: Phase, route: Route, settings: SmtpSettings, *, shown: Shown | None = None
+) -> RelayError:
     """Translate what aiosmtplib or the TLS library raised while `phase` was going on.
 
+    `shown` is what is known of a certificate that was not trusted.
     `retryable` is true for trouble of the route that may pass, false where somebody must change the configuration or
     look at the security of the connection. aiosmtplib wraps causes before the greeting and passes them bare after it,
     so all of them are looked at; certificates first, for a certificate error is an OSError too.
@@ -25,7 +29,7 @@ def diagnose(error: Exception, phase: Phase, route: Route, settings: SmtpSetting
     for cause in causes_of(error):
         match cause:
             case ssl.SSLCertVerificationError():
-                return tls_trouble.of_certificate(cause, route)
+                return tls_trouble.of_certificate(cause, route, shown or Shown())
             case ssl.SSLError():
                 return tls_trouble.of_handshake(cause, phase, route)
             case aiosmtplib.SMTPResponseException(code=code) if code > 0:

@@ -10,10 +10,10 @@ import aiosmtplib
 
 from mailer.backends.smtp.authentication import choose_mechanism, log_in
 from mailer.backends.smtp.certificate import certificate_told
+from mailer.backends.smtp.client import Client
 from mailer.backends.smtp.connecting import Connector
 from mailer.backends.smtp.diagnosis import diagnose
 from mailer.backends.smtp.raw_cause import reply_of
-from mailer.backends.smtp.recording import RecordingClient
 from mailer.vocabulary.errors import FindingError, MailerError
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import sanitise
@@ -43,12 +43,10 @@ class Ladder:
         self._settings = settings
         self._tell = tell
         self._step, self._phase = "DNS", Phase.CONNECT
-        self._client: RecordingClient | None = None
-
-    @property
-    def transcript(self) -> list[str]:
+        self.transcript: list[str] = []
         """The dialogue so far, secrets masked."""
-        return self._client.transcript if self._client else []
+        self._record = self._connector.transcript(self.transcript.append)
+        self._client: Client | None = None
 
     async def climb(self, sender: str | None) -> None:
         """Take every step up to the first that fails. `sender` is offered in MAIL and in RCPT; None leaves both out."""
@@ -59,7 +57,7 @@ class Ladder:
             await self._offer(sender)
             await self._leave()
         except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:
-            self._fail(error)
+            await self._fail(error)
         finally:
             if self._client is not None:
                 self._client.close()
@@ -73,9 +71,7 @@ class Ladder:
         started = time.monotonic()
         connection = await self._connected_to(addresses)
         self._done("TCP", f"{self._route.relay} in {(time.monotonic() - started) * 1000:.0f} ms", then="greeting")
-        self._client = self._connector.client(
-            RecordingClient, password=self._password, hostname=self._route.host, sock=connection
-        )
+        self._client = self._connector.client(self._record, hostname=self._route.host, sock=connection)
         greeting = await self._client.connect()
         if self._route.security is Security.TLS:
             self._done_tls("TLS")
@@ -139,14 +135,13 @@ class Ladder:
         self._done("QUIT", f"{reply.code} {reply.message}".strip(), then="QUIT")
 
     @property
-    def _said_to(self) -> RecordingClient:
+    def _said_to(self) -> Client:
         if self._client is None:
             raise aiosmtplib.SMTPServerDisconnected("Connection lost")
         return self._client
 
     def _done(self, name: str, detail: str, *, then: str) -> None:
-        told = sanitise(" ".join(detail.split()))
-        self._tell(Step(name=name, detail=self._client.masked(told) if self._client else told))
+        self._tell(Step(name=name, detail=sanitise(self._record.masked(" ".join(detail.split())))))
         self._step = then
 
     def _done_tls(self, name: str) -> None:
@@ -154,18 +149,17 @@ class Ladder:
         self._tell(Step(name=name, detail=tls.version() or ""))
         self._tell(Step(name="certificate", detail=certificate_told(tls.getpeercert() or {})))
 
-    def _fail(self, error: Exception) -> None:
+    async def _fail(self, error: Exception) -> None:
         if isinstance(error, TimeoutError) and self._client is None:
             # In aiosmtplib's words, which tell it from a greeting that does not come.
             error = aiosmtplib.SMTPConnectTimeoutError(f"Timed out connecting to {self._route.relay}")
         if self._step in ("MAIL", "RCPT") and isinstance(error, aiosmtplib.SMTPResponseException):
             told: MailerError = _refused(error, self._step, self._route, self._settings)
         else:
-            told = diagnose(error, self._phase, self._route, self._settings)
-        if self._client is not None:
-            told.message = self._client.masked(told.message)
-            told.why = told.why and self._client.masked(told.why)
-            told.cause = told.cause and self._client.masked(told.cause)
+            told = await self._connector.explained(error, self._phase)
+        told.message = self._record.masked(told.message)
+        told.why = told.why and self._record.masked(told.why)
+        told.cause = told.cause and self._record.masked(told.cause)
         step = self._step
         if told.code in _CERTIFICATE:
             self._tell(Step(name="TLS" if self._route.security is Security.TLS else "STARTTLS", detail="begun"))

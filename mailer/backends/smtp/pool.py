@@ -9,6 +9,7 @@ from typing import Self
 
 from mailer.backends.smtp.connecting import Connector
 from mailer.backends.smtp.session import SmtpSession
+from mailer.backends.smtp.transcript import Keep
 from mailer.vocabulary.errors import RelayError
 from mailer.vocabulary.route import Route
 from mailer.vocabulary.settings import SmtpSettings
@@ -27,10 +28,15 @@ class SmtpPool:
     A connection counts against `max_connections` from the moment it is opened until its QUIT is answered. The first
     one opens alone: a wrong password is tried once and not `max_connections` times. When none can be opened and none
     is at work, everybody who waits gets the same `RelayError`.
+
+    `transcript` is called with every line of every dialogue as it happens, `#2 C: RCPT TO:<…>` on the second connection
+    opened, secrets masked and messages abbreviated to their size. It must be quick, and not raise.
     """
 
-    def __init__(self, route: Route, password: str | None, settings: SmtpSettings) -> None:
-        self._connector = Connector(route, password, settings)
+    def __init__(
+        self, route: Route, password: str | None, settings: SmtpSettings, *, transcript: Keep | None = None
+    ) -> None:
+        self._connector = Connector(route, password, settings, transcript=transcript)
         self._settings = settings
         self._idle: list[tuple[float, SmtpSession]] = []  # since when; the oldest first
         self._lent = 0

@@ -1,5 +1,6 @@
 """Exceptions of aiosmtplib, asyncio and ssl as they are kept: causes, replies, safe text."""
 
+import ssl
 from collections.abc import Iterator
 
 import aiosmtplib
@@ -13,6 +14,11 @@ def causes_of(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__
+
+
+def verification_error(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """What the TLS library disliked about the certificate, if that is what ended it."""
+    return next((cause for cause in causes_of(error) if isinstance(cause, ssl.SSLCertVerificationError)), None)
 
 
 def reply_of(error: aiosmtplib.SMTPResponseException) -> Reply:

@@ -1,27 +1,20 @@
-"""aiosmtplib's client, which keeps a transcript of everything that is said, without the secrets."""
+"""aiosmtplib's client, which tells everything that is said, without the secrets."""
 
-import base64
 from typing import Any
 
 import aiosmtplib
 
-from mailer.backends.smtp.connecting import Client
-from mailer.vocabulary.reply import sanitise
-
-HIDDEN = "***"
+from mailer.backends.smtp.client import Client
+from mailer.backends.smtp.transcript import HIDDEN, Transcript
 
 
 class RecordingClient(Client):
-    """A client whose `transcript` has a line for every line of the dialogue: `C:` is what we said, `S:` the server.
+    """A client that tells its transcript every line of the dialogue; what follows the mechanism of AUTH is hidden."""
 
-    What follows the mechanism of AUTH is hidden, and so is the password wherever a server repeats it.
-    """
-
-    def __init__(self, *, password: str | None, **options: Any) -> None:
+    def __init__(self, *, transcript: Transcript, **options: Any) -> None:
         super().__init__(**options)
-        self.transcript: list[str] = []
+        self._transcript = transcript
         self._logging_in = False
-        self._secrets = _forms_of(password)
 
     async def connect(self, **options: Any) -> aiosmtplib.SMTPResponse:
         """Connect, and keep the greeting."""
@@ -51,28 +44,11 @@ class RecordingClient(Client):
         return reply
 
     def _say(self, *words: bytes) -> None:
-        shown = [word.decode("utf-8", "replace") for word in words]
         if self._logging_in:
             # `AUTH PLAIN initial-response`, or a line of its own that answers a 334.
             kept = 2 if words[:1] == (b"AUTH",) else 0
-            shown = [*shown[:kept], *[HIDDEN] * (len(shown) > kept)]
-        self._keep(f"C: {' '.join(shown)}")
+            words = (*words[:kept], *[HIDDEN.encode()] * (len(words) > kept))
+        self._transcript.said(b" ".join(words))
 
     def _hear(self, reply: aiosmtplib.SMTPResponse) -> None:
-        for line in reply.message.split("\n"):
-            self._keep(f"S: {reply.code} {sanitise(line)}".rstrip())
-
-    def _keep(self, line: str) -> None:
-        self.transcript.append(self.masked(line))
-
-    def masked(self, text: str) -> str:
-        """The text without the password, which a server may well repeat."""
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
-
-
-def _forms_of(password: str | None) -> list[str]:
-    if not password:
-        return []
-    return [password, base64.b64encode(password.encode()).decode()]
+        self._transcript.heard(reply.code, reply.message.split("\n"))

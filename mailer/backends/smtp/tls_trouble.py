@@ -1,8 +1,11 @@
 """A connection that could not be protected. It is never used in clear text instead."""
 
 import ssl
+from dataclasses import replace
 
+from mailer.backends.smtp.certificate import Shown
 from mailer.backends.smtp.raw_cause import raw
+from mailer.policy.smtp_url import format_smtp_url
 from mailer.vocabulary.errors import RelayError
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import Reply
@@ -10,8 +13,11 @@ from mailer.vocabulary.route import Route, Security
 
 # Verification results of OpenSSL (openssl-verification-options(1)).
 _NOT_YET_VALID, _EXPIRED = 9, 10
-_WRONG_NAME, _WRONG_ADDRESS = 62, 64
-_UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)
+WRONG_NAME = (62, 64)
+UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)
+
+MOST_NAMES = 5
+"""Names of a certificate that are told; a shared host's has hundreds."""
 
 _CLEAR_TEXT = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "UNEXPECTED_MESSAGE"}
 """What OpenSSL makes of `220 ...` where it expects a handshake; the word depends on its version."""
@@ -26,17 +32,10 @@ _TOO_OLD = {
 }
 
 
-def of_certificate(error: ssl.SSLCertVerificationError, route: Route) -> RelayError:
+def of_certificate(error: ssl.SSLCertVerificationError, route: Route, shown: Shown) -> RelayError:
     """The certificate cannot be trusted: somebody stands in between, or the configuration is wrong."""
-    if error.verify_code in (_WRONG_NAME, _WRONG_ADDRESS):
-        return RelayError(
-            "E421",
-            f"the certificate of {route.relay} is for another name than {route.host}",
-            why="The name in your URL is not in the certificate.",
-            hint=f"write the name the certificate was made for; this shows it: openssl s_client -connect {route.relay}"
-            + (" -starttls smtp" if route.security is Security.STARTTLS else ""),
-            cause=raw(error),
-        )
+    if error.verify_code in WRONG_NAME:
+        return _of_name(error, route, shown.names)
     if error.verify_code in (_EXPIRED, _NOT_YET_VALID):
         what = "has expired" if error.verify_code == _EXPIRED else "is not valid yet"
         return RelayError(
@@ -46,11 +45,12 @@ def of_certificate(error: ssl.SSLCertVerificationError, route: Route) -> RelayEr
             hint="ask the server's operator to renew it, and check the clock of this machine",
             cause=raw(error),
         )
-    if error.verify_code in _UNKNOWN_AUTHORITY:
+    if error.verify_code in UNKNOWN_AUTHORITY:
         own = "the CA of this server; the one in force is another" if route.ca_pem else "for your own CA"
+        issuer = f" ({shown.issuer})" if shown.issuer else ""
         return RelayError(
             "E422",
-            f"the certificate of {route.relay} is signed by an unknown authority",
+            f"the certificate of {route.relay} is signed by an unknown authority{issuer}",
             why=error.verify_message,
             hint=f"MAILER_SMTP_CA_FILE=/path/ca.pem   {own}; for a public server update ca-certificates",
             cause=raw(error),
@@ -59,6 +59,25 @@ def of_certificate(error: ssl.SSLCertVerificationError, route: Route) -> RelayEr
         "E422",
         f"the certificate of {route.relay} cannot be trusted: {error.verify_message}",
         hint="ask the server's operator",
+        cause=raw(error),
+    )
+
+
+def _of_name(error: ssl.SSLCertVerificationError, route: Route, names: tuple[str, ...]) -> RelayError:
+    name = next((name for name in names if "*" not in name), None)
+    look = f"openssl s_client -connect {route.relay}" + (
+        " -starttls smtp" if route.security is Security.STARTTLS else ""
+    )
+    hint = f"write the name the certificate was made for; this shows it: {look}"
+    if names:
+        told = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
+        url = "write one of them into the SMTP URL" if name is None else format_smtp_url(replace(route, host=name))
+        hint = f"{url}   (names: {told})"
+    return RelayError(
+        "E421",
+        f"the certificate of {route.relay} is for {name or f'another name than {route.host}'}",
+        why="The name in your URL is not in the certificate.",
+        hint=hint,
         cause=raw(error),
     )
 

@@ -172,7 +172,8 @@ def _explained(sources: Sources, name: str) -> Iterator[None]:
         raise TemplateError("E302", f"the template has a syntax error: {said}", where=spot.show(), hint=hint) from error
     except (RecursionError, MemoryError, SyntaxError) as error:
         where, cause = sources.spot(name, 0).show(), f"{type(error).__name__}: {error}"
-        raise TemplateError("E302", "the template is nested too deeply", where=where, cause=cause) from error
+        hint = 'move what is nested into parts of their own: {% include "part.html.j2" %}'
+        raise TemplateError("E302", "the template is nested too deeply", where=where, hint=hint, cause=cause) from error
 
 
 def _read_reference(sources: Sources, reference: Reference) -> list[str]:

@@ -184,7 +184,8 @@ class Template:
                 return at_row("E301", f"the template needs what is not there: {said}")
             case SecurityError():
                 message = f"the template does what none may do: {said}"
-                return TemplateError("E304", message, where=spot.show(), cause=cause)
+                hint = "prepare the value in the list, and only show it in the template"
+                return TemplateError("E304", message, where=spot.show(), hint=hint, cause=cause)
             case BudgetExceededError():
                 return at_row("E307", f"the template {said}")
             case RecursionError() | MemoryError() | OverflowError():

@@ -1,0 +1,24 @@
+"""A pupil with a queue of his own on the shared server."""
+
+import secrets
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import warm
+from tests.cli.running import Warm
+from tests.servers import valkey_url
+from tests.tutorials.pupil import Pupil
+
+__all__ = ["valkey_url", "warm"]
+
+
+@pytest.fixture
+def pupil(tmp_path: Path, valkey_url: str, warm: Warm) -> Pupil:
+    pupil = Pupil(tmp_path, warm)
+    pupil.environ = {
+        "MAILER_REDIS_URL": valkey_url,
+        "MAILER_QUEUE__PREFIX": f"pupil-{secrets.token_hex(5)}",
+    }
+    pupil.writes()
+    return pupil
