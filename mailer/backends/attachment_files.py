@@ -87,7 +87,7 @@ class AttachmentFolder:
             raise TemplateError(
                 "E309",
                 f"there is no file {shown} to attach",
-                why=f"Paths are relative to {self._root}.",
+                why=f"Paths are relative to {self._real_root}.",
                 hint=self._nearest(path),
             ) from None
         except (OSError, RuntimeError) as error:
@@ -97,7 +97,7 @@ class AttachmentFolder:
         return real
 
     def _outside(self, shown: str, why: str) -> TemplateError:
-        hint = f"put a copy into {self._root}, and give its path from there"
+        hint = f"put a copy into {self._real_root}, and give its path from there"
         return TemplateError("E309", f"{shown} is outside of the campaign's folder", why=why, hint=hint)
 
     def _nearest(self, path: str) -> str | None:

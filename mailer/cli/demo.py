@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailer.backends import embedded
+from mailer.backends.attachment_files import AttachmentFolder
 from mailer.backends.redis.ledgers import Ledgers, open_ledgers
 from mailer.backends.sources.opening import open_source
+from mailer.capture.mailbox import Mailbox
 from mailer.capture.server import CaptureServer
+from mailer.cli.capture import mail_page
 from mailer.cli.opening import Setting, read_setting
 from mailer.cli.waiting import Rate, note_of, progress
 from mailer.config.orders import Orders
@@ -26,13 +29,16 @@ from mailer.reports.document import report_document
 from mailer.reports.files import saving
 from mailer.reports.terminal import report_text
 from mailer.vocabulary.errors import UsageError
+from mailer.vocabulary.send_options import SendOptions
 from mailer.vocabulary.settings import CampaignSettings, DeliverySettings, QueueSettings, SmtpSettings
+from mailer.web.pulse import Pulse
 from mailer.worker.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from mailer.cli.invocation import Invocation
     from mailer.vocabulary.campaign import CampaignStatus
     from mailer.vocabulary.report import Report
+    from mailer.web.website import Website
 
 PROCESSES, CONNECTIONS = 2, 5
 PORT = 1025
@@ -52,6 +58,7 @@ class Stage:
     folder: Path
     signals: list[int]
     over: asyncio.Event
+    site: "Website | None"
 
     @property
     def code(self) -> int:
@@ -59,8 +66,11 @@ class Stage:
         return INTERRUPTED if signal.SIGINT in self.signals or len(self.signals) > 1 else STOPPED
 
 
-async def demonstrate(invocation: "Invocation", *, messages: int, keep: bool) -> int:
-    """Run the demo. 0 when the outcomes are exactly the planned ones, else 3; 130 after Ctrl-C, 5 after SIGTERM."""
+async def demonstrate(invocation: "Invocation", *, messages: int, keep: bool, web: bool = True) -> int:
+    """Run the demo. 0 when the outcomes are exactly the planned ones, else 3; 130 after Ctrl-C, 5 after SIGTERM.
+
+    `web` serves the page of captured mail meanwhile, where the `[web]` extra is installed.
+    """
     from mailer.logs import configure_logs
 
     if messages < FEWEST:
@@ -69,7 +79,7 @@ async def demonstrate(invocation: "Invocation", *, messages: int, keep: bool) ->
     setting = read_setting(invocation)
     invocation.say("mailer demo · everything below runs on your computer and nothing leaves it")
     with _only_one(setting):
-        async with _stage(invocation, setting) as stage:
+        async with _stage(invocation, setting, web=web) as stage:
             campaign_id = await _accepted(stage, messages)
             if campaign_id is None or not await _watch(invocation, stage, campaign_id):
                 code = stage.code
@@ -104,7 +114,7 @@ def _only_one(setting: Setting) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _stage(invocation: "Invocation", setting: Setting) -> AsyncIterator[Stage]:
+async def _stage(invocation: "Invocation", setting: Setting, *, web: bool) -> AsyncIterator[Stage]:
     """Queue, mail server and workers of the demo's own; all of it is gone when the block ends."""
     folder = setting.demo_dir
     async with AsyncExitStack() as stack:
@@ -112,6 +122,9 @@ async def _stage(invocation: "Invocation", setting: Setting) -> AsyncIterator[St
         signals: list[int] = []
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, _hear, number, signals, over)
+        mailbox, pulse = Mailbox(), Pulse()
+        # In a thread, and begun first: the queue server starts while the modules of the page are loaded.
+        loading = asyncio.get_running_loop().run_in_executor(None, _page, mailbox, pulse) if web else None
         # Only what a demo left behind: the user's own queue lies one folder higher.
         embedded.stop(folder)
         shutil.rmtree(folder, ignore_errors=True)
@@ -122,11 +135,18 @@ async def _stage(invocation: "Invocation", setting: Setting) -> AsyncIterator[St
         invocation.say(
             f"  ✓ queue    {f'{found.server} {found.version}' if found else ''} (embedded)   private to the demo"
         )
-        capture = await stack.enter_async_context(CaptureServer(folder / "capture", port=PORT))
+        capture = await stack.enter_async_context(
+            CaptureServer(folder / "capture", port=PORT, mailbox=mailbox, on_message=lambda _: pulse.beat())
+        )
         invocation.say(f"  ✓ smtp     capture server            localhost:{capture.port}  STARTTLS required, demo CA")
         supervisor = Supervisor(Orders(queue_url=url, grace_s=10.0, log_level="error"), PROCESSES)
         working = asyncio.create_task(supervisor.run())
-        stack.push_async_callback(_end, supervisor, working)
+        pages = AsyncExitStack()
+        stack.push_async_callback(_end, supervisor, working, pages)
+        site = await loading if loading is not None else None
+        if site is not None:
+            await pages.enter_async_context(site)
+            invocation.say(f"  ✓ web      {site.url}     captured mail")
         invocation.say(f"  ✓ workers  {PROCESSES} processes × {CONNECTIONS} connections\n")
         yield Stage(
             ledgers=ledgers,
@@ -136,7 +156,16 @@ async def _stage(invocation: "Invocation", setting: Setting) -> AsyncIterator[St
             folder=folder,
             signals=signals,
             over=over,
+            site=site,
         )
+
+
+def _page(mailbox: Mailbox, pulse: Pulse) -> "Website | None":
+    """The page of captured mail, not running yet; None without the `[web]` extra."""
+    try:
+        return mail_page(mailbox, pulse)
+    except UsageError:
+        return None
 
 
 def _hear(number: int, signals: list[int], over: asyncio.Event) -> None:
@@ -144,9 +173,13 @@ def _hear(number: int, signals: list[int], over: asyncio.Event) -> None:
     over.set()
 
 
-async def _end(supervisor: Supervisor, working: "asyncio.Task[None]") -> None:
+async def _end(supervisor: Supervisor, working: "asyncio.Task[None]", pages: AsyncExitStack) -> None:
     supervisor.stop()
-    await working
+    try:
+        # While the workers end: neither takes long, and both together no longer.
+        await pages.aclose()
+    finally:
+        await working
 
 
 async def _accepted(stage: Stage, messages: int) -> str | None:
@@ -178,11 +211,13 @@ async def _accept(stage: Stage, messages: int) -> str:
         SmtpSettings(url=stage.capture.url, max_connections=CONNECTIONS),
         DeliverySettings(retry_delays=(1.0, 300.0, 900.0, 3600.0)),
         base=stage.folder,
+        attachments=stage.folder,
         open_source=lambda spec, base, needed: open_source(spec, base=base, needed=needed),
+        attach_below=AttachmentFolder,
         ca_pem=stage.capture.ca_file.read_text(),
         now_ms=int(time.time() * 1000),
     )
-    submitted = await Submission(stage.ledgers.intake, prepared, QueueSettings(), skip_bad=True).run()
+    submitted = await Submission(stage.ledgers.intake, prepared, QueueSettings(), SendOptions(skip_bad=True)).run()
     assert submitted is not None  # noqa: S101 (nobody is asked)
     return submitted.status.campaign.id
 
@@ -226,6 +261,7 @@ async def _tell(invocation: "Invocation", stage: Stage, campaign_id: str, planne
             "as_planned": not deviations,
             "deviations": deviations,
             "captured": stage.capture.mailbox.accepted,
+            "web": stage.site.url if stage.site is not None else None,
             "files": [str(path) for path in paths],
             "variables": variables,
         }

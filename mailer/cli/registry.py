@@ -29,7 +29,10 @@ CampaignId = Annotated[
 ]
 CampaignFile = Annotated[
     Path | None,
-    typer.Argument(metavar="CAMPAIGN", help="A TOML file, or a folder with mailer.toml; default ./mailer.toml."),
+    typer.Argument(
+        metavar="CAMPAIGN",
+        help="A TOML file, a folder with mailer.toml, or a single-file template; default ./mailer.toml.",
+    ),
 ]
 
 

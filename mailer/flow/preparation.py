@@ -101,7 +101,7 @@ def prepare(
         )
     needed = tuple(sorted(composer.variables - BUILT_IN))
     email = () if composer.names_recipients else (settings.email_column,)
-    source = open_source(recipients, base, (*email, *needed) if composer.names_recipients else email)
+    source = _source(open_source, recipients, base, email, needed)
     _check_columns(source, email, needed, composer)
     keeps_duplicates = settings.duplicates == "keep" or tester is not None
     fingerprint = _hash(
@@ -166,13 +166,28 @@ def _composer(
             from mailer.policy.forms.letter import letter_form
 
             letter = letter_form(template, settings=settings, attach=attach_below(template.parent))
-            return letter, _required(settings.sender or letter.sender, "campaign.sender", _SENDER)
+            return letter, _required(
+                settings.sender or letter.sender or settings.envelope_sender, "campaign.sender", _SENDER
+            )
         sender = _required(settings.sender, "campaign.sender", _SENDER)
         display_name, address = _sender(sender, "campaign.sender")
         mailbox = f'"{_escaped(display_name)}" <{address.addr_spec}>' if display_name else address.addr_spec
         return folder_form(template, settings=settings, sender=mailbox, attach=attach_below(attachments)), sender
     except UnsafeValueError as error:
         raise UsageError("E101", f"campaign.sender or campaign.list_id cannot go into a header: {error}") from error
+
+
+def _source(
+    open_source: OpenSource, recipients: str, base: Path, email: tuple[str, ...], needed: tuple[str, ...]
+) -> RecipientSource:
+    """The list. Its delimiter is found by the column with the address, else by those that the template needs."""
+    try:
+        return open_source(recipients, base, email or needed)
+    except SourceError as error:
+        if error.code != "E203" or email:
+            raise
+    # It lacks one of them: which, and where the template needs it, is told better once it is open.
+    return open_source(recipients, base, ())
 
 
 def _sender(text: str, key: str) -> tuple[str | None, Address]:

@@ -55,10 +55,15 @@ class Problems:
     def _told(self, cause: tuple[str, str | None]) -> TemplateError:
         problem, others = self._first[cause], self._counts[cause] - 1
         error = problem.error
-        also = f"The same problem in {others:,} other rows.".replace(",", " ") if others else None
+        also = (
+            f"The same problem in {others:,} other row{'s' if others > 1 else ''}.".replace(",", " ")
+            if others
+            else None
+        )
+        whose = f" ({shorten(problem.email)})" if problem.email else ""
         return TemplateError(
             error.code,
-            f"{self.source} row {problem.row} ({shorten(problem.email)}): {error.message}",
+            f"{self.source} row {problem.row}{whose}: {error.message}",
             where=error.where,
             why="\n".join(part for part in (error.why, also) if part) or None,
             hint=error.hint,

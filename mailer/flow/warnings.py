@@ -47,7 +47,7 @@ def warnings_of(source: str, counts: Counts, examples: Examples, *, lacks_text: 
             "W303",
             "the messages have no text part",
             why="Some people read text only, and filters look for it.",
-            hint="add body.txt.j2, or pip install '.[text]', which makes one from the HTML",
+            hint="add body.txt.j2, or pip install '.[text]' (it makes one); in a single file use text/markdown",
         )
 
 

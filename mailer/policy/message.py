@@ -125,7 +125,7 @@ class Skeleton:
         check_header_names((*(name for name, _ in headers), *one_click))
         content += (encode_header(name, value) for name, value in headers)
         if unsubscribe_url is not None:
-            content.append(_encode_unsubscribe(unsubscribe_url))
+            content.append(encode_unsubscribe(unsubscribe_url))
         content.append(b"MIME-Version: 1.0\r\n")
         if files:
             content.append(self._mixed.begin)
@@ -163,7 +163,8 @@ def _encode_message_id(message_id: str) -> bytes:
     return b"Message-ID: %b\r\n" % message_id.encode("ascii")
 
 
-def _encode_unsubscribe(url: str) -> bytes:
+def encode_unsubscribe(url: str) -> bytes:
+    """List-Unsubscribe and the one-click header behind it (RFC 8058 section 3.1). Raises `UnsafeValueError`."""
     check_value("List-Unsubscribe", url)
     if url.isascii() and _HTTPS.fullmatch(url) is None:
         raise UnsafeValueError("List-Unsubscribe", "must be one https:// URL, without spaces and angle brackets")

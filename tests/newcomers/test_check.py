@@ -50,7 +50,7 @@ async def test_all_kinds_of_problems_are_told_at_once(mailer: CommandLine, campa
     assert kinds == [["error", "E305"], ["error", "E211"], ["warning", "W210"]]
     assert "people.csv row 3 (bob@…): the template cannot work with this row" in done.out
     assert "templates/news/body.txt.j2:3" in done.out
-    assert "The same problem in 1 other rows." in done.out
+    assert "The same problem in 1 other row." in done.out
     assert "row 5: 1 cell under 3 columns" in done.out
     assert "more: mailer explain E305" in done.out
     assert (

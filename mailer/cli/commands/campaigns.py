@@ -14,11 +14,12 @@ def demo(
     context: Context,
     messages: Annotated[int, typer.Option("--messages", help="How many sample mails.")] = 1000,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")] = False,
+    no_web: Annotated[bool, typer.Option("--no-web", help="Without the page of captured mail.")] = False,
 ) -> int:
     """Send sample mails through everything there is, on this computer alone."""
     from mailer.cli.demo import demonstrate
 
-    return run_loop(demonstrate(context.obj, messages=messages, keep=keep))
+    return run_loop(demonstrate(context.obj, messages=messages, keep=keep, web=not no_web))
 
 
 @command("mailer init my-campaign")
@@ -34,6 +35,21 @@ def init(
     from mailer.cli.init import init as write_campaign
 
     return write_campaign(context.obj, folder, from_mailmerge=from_mailmerge, force=force)
+
+
+@command("mailer preview mailer.toml --row 3")
+def preview(
+    context: Context,
+    campaign: CampaignFile = None,
+    row: Annotated[int, typer.Option("--row", min=1, help="Row of the list to begin with.")] = 1,
+    opens: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    prints: Annotated[bool, typer.Option("--print", help="Headers and text part on the terminal; no page.")] = False,
+    eml: Annotated[Path | None, typer.Option("--eml", metavar="FILE", help="Write the message; no page.")] = None,
+) -> int:
+    """Look at the message of a row, on a live page, the terminal or in a file; sends nothing."""
+    from mailer.cli.preview import preview_campaign
+
+    return run_loop(preview_campaign(context.obj, campaign, row=row, opens=opens, prints=prints, eml=eml))
 
 
 @command("mailer check --fix-list bad.csv")

@@ -34,12 +34,15 @@ def worker(
 @command("mailer capture --port 2525")
 def capture(
     context: Context,
-    port: Annotated[int, typer.Option("--port", help="SMTP port.")] = 1025,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="SMTP port.")] = 1025,
+    web: Annotated[
+        int, typer.Option("--web", min=0, max=65535, help="Port of the page; the next free one where it is taken.")
+    ] = 8025,
 ) -> int:
-    """Run a local mail server that keeps everything and delivers nothing."""
+    """Run a local mail server that keeps everything and delivers nothing, with a page to look at the mail."""
     from mailer.cli.capture import capture_mail
 
-    return run_loop(capture_mail(context.obj, port=port))
+    return run_loop(capture_mail(context.obj, port=port, web=web))
 
 
 @command("mailer queue start", on=queue_app, name="start")

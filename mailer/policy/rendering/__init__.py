@@ -1,4 +1,4 @@
-"""Rendering: template folders made into subjects, bodies and headers; the one place that knows Jinja2."""
+"""Rendering: template folders made into subjects, bodies and headers; with `policy.letter` all that knows Jinja2."""
 
 from mailer.policy.rendering.errors import RowRenderError
 from mailer.policy.rendering.loading import load_template

@@ -121,14 +121,14 @@ def _compile(
     plain, escaping = Sandbox(sources, autoescape=False), Sandbox(sources, autoescape=True)
     parts = {}
     with metering.limited_to(seconds=_COMPILE_SECONDS, characters=8 * max_part):
-        for name in _follow(plain, sources, names.values()):
-            with _explained(sources, name):
+        for name in follow(plain, sources, names.values()):
+            with explained(sources, name):
                 plain.get_template(name)
         for part, name in names.items():
             parts[part] = (escaping if part == "html" else plain).get_template(name)
         needed = frozenset[str]().union(*(find_variables(plain, sources, name) for name in names.values()))
         if "html" in names:
-            _find_images(sources, _follow(plain, sources, [names["html"]]), images)
+            _find_images(sources, follow(plain, sources, [names["html"]]), images)
         text_of = (Shaper(sources, names["html"]), derive_text) if derive_text is not None else None
     variables = needed - {"unsubscribe_url"} if "unsubscribe_url" in names else needed
     return Template(sources, parts, variables, max_part, images=images, text_of=text_of)
@@ -145,11 +145,11 @@ def _find_images(sources: Sources, names: Iterable[str], images: Images) -> None
                 raise
 
 
-def _follow(environment: Sandbox, sources: Sources, names: Iterable[str]) -> list[str]:
+def follow(environment: Sandbox, sources: Sources, names: Iterable[str]) -> list[str]:
     """Read all that the sources `names` refer to; return it with them. Raises `TemplateError` E302 or E303."""
     reached = list(dict.fromkeys(names))
     for name in reached:
-        with _explained(sources, name):
+        with explained(sources, name):
             tree = environment.parse(sources.text(name) or "", name, name)
         for reference in find_references(tree):
             try:
@@ -162,7 +162,7 @@ def _follow(environment: Sandbox, sources: Sources, names: Iterable[str]) -> lis
 
 
 @contextmanager
-def _explained(sources: Sources, name: str) -> Iterator[None]:
+def explained(sources: Sources, name: str) -> Iterator[None]:
     """Turn what Jinja2 or Python say about the template `name` into `TemplateError` E302."""
     try:
         yield

@@ -1,0 +1,25 @@
+"""What keeps a message from being shown, in the words that a terminal would have."""
+
+from dataclasses import dataclass
+
+from mailer.flow.preview import InvalidRowError
+from mailer.vocabulary.errors import MailerError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """An error for a page. `code` is None for a row that is only left out."""
+
+    code: str | None
+    message: str
+    where: str | None = None
+    why: str | None = None
+    hint: str | None = None
+
+
+def trouble_of(error: MailerError | InvalidRowError, row: int) -> Trouble:
+    """The same error for a page."""
+    if isinstance(error, MailerError):
+        return Trouble(code=error.code, message=error.message, where=error.where, why=error.why, hint=error.hint)
+    who = f" ({error.email})" if error.email else ""
+    return Trouble(code=None, message=f"row {row}{who} is left out as invalid: {error}")
