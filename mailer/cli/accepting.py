@@ -46,7 +46,7 @@ def dry_run_of(invocation: "Invocation", prepared: "Prepared", setting: "Setting
         )
     else:
         invocation.data(
-            f"{counts.rows} rows: {counts.new} can be sent, {counts.invalid} invalid, {counts.duplicate} duplicate"
+            f"{counts.read} rows: {counts.new} can be sent, {counts.invalid} invalid, {counts.duplicate} duplicate"
         )
         invocation.say("Nothing was sent.")
     return 0

@@ -111,7 +111,9 @@ class _Found:
 
 def _tell(invocation: "Invocation", found: _Found, fix_list: Path | None) -> None:
     counts = found.checked.counts
-    invocation.data(f"{_count(counts.rows, 'row')}, {_count(found.bad, 'problem') if found.bad else 'no problems'}")
+    copies = f" ({_count(counts.rows, 'recipient')})" if counts.rows != counts.read else ""
+    problems = _count(found.bad, "problem") if found.bad else "no problems"
+    invocation.data(f"{_count(counts.read, 'row')}{copies}, {problems}")
     for error in found.errors:
         _tell_one(invocation, error, "error")
     for warning in (*found.warnings, *(entry.warning() for entry in found.lint)):

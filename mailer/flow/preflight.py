@@ -60,6 +60,7 @@ def preflight(
                 counts.new += 1
                 on_draft(draft)
         checked.examples.add_all(built)
+        counts.read += len(batch)
         counts.rows += len(built.drafts) + len(built.left_out)
     return checked
 

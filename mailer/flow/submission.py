@@ -31,8 +31,9 @@ MOST_KEPT = 100_000
 
 @dataclass(slots=True)
 class Counts:
-    """What one pass over the source has counted so far; every address of a row (To, Cc, Bcc) counts as one."""
+    """What one pass over the source has counted so far: `read` rows; in all else every address (To, Cc, Bcc) is one."""
 
+    read: int = 0
     rows: int = 0
     invalid: int = 0
     duplicate: int = 0
