@@ -102,16 +102,19 @@ def answer_yes(command: str, folder: Path, environ: dict[str, str]) -> str:
     return out
 
 
-def test_the_five_minutes_end_with_two_messages_and_a_report(desk: tuple[Path, dict[str, str], CaptureServer]) -> None:
+def test_the_five_minutes_end_with_mail_to_everybody(desk: tuple[Path, dict[str, str], CaptureServer]) -> None:
     folder, environ, server = desk
-    (folder / "recipients.csv").write_text(blocks("## Five minutes", "csv")[0])
-    (folder / "mailer.toml").write_text(blocks("## Five minutes", "toml")[0])
-    lines = [line for line in commands("## Five minutes") if line not in commands("### For scripts")]
-    for line in lines:
+    for line in commands("## Five minutes"):
+        if line in commands("### For scripts"):
+            continue
+        if line.startswith("cd "):
+            folder /= line.removeprefix("cd ")
+            continue
         run(line, folder, environ)
-    assert server.mailbox.accepted == 2
-    assert {*server.mailbox.accepted_for} == {"ann@example.com", "bob@example.com"}
-    assert len((folder / "outcome.jsonl").read_text().splitlines()) == 2
+    people = {"ann@example.com", "bob@example.com", "zoe@example.com"}
+    assert {*server.mailbox.accepted_for} == {*people, "you@example.com"}
+    assert server.mailbox.accepted == 6
+    assert len((folder / "outcome.jsonl").read_text().splitlines()) == 3
     assert "<title>" in (folder / "report.html").read_text()
     # Once more, as a script would: the same content is the same campaign, and nobody gets a second message.
     sent_by_script = commands("### For scripts")
@@ -123,7 +126,7 @@ def test_the_five_minutes_end_with_two_messages_and_a_report(desk: tuple[Path, d
     campaign_id = mask.search(line)
     assert campaign_id is not None
     run(mask.sub(campaign_id[0], sent_by_script[2]), folder, environ)
-    assert server.mailbox.accepted == 2
+    assert server.mailbox.accepted == 6
 
 
 def test_the_two_commands_need_python_and_pip_only() -> None:
