@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mailer.api.asked import SendKeywords
     from mailer.api.async_handle import AsyncHandle
     from mailer.api.async_mailer import AsyncMailer
     from mailer.api.campaign import Campaign
@@ -42,6 +43,7 @@ __all__ = [
     "RecipientRecord",
     "RelayError",
     "Report",
+    "SendKeywords",
     "SourceError",
     "State",
     "StoppedWaitingError",
@@ -66,6 +68,7 @@ _HOMES = {
     "RecipientRecord": "mailer.vocabulary.report",
     "RelayError": "mailer.vocabulary.errors",
     "Report": "mailer.api.report",
+    "SendKeywords": "mailer.api.asked",
     "SourceError": "mailer.vocabulary.errors",
     "State": "mailer.vocabulary.recipient",
     "StoppedWaitingError": "mailer.vocabulary.errors",

@@ -3,27 +3,30 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from mailer.backends.redis.connection import check_server, explained
-from mailer.backends.redis.ledgers import open_ledgers
+from mailer.api.asked import Asked
+from mailer.backends.attachment_files import AttachmentFolder
 from mailer.backends.sources.handover import Handover, HandoverError
 from mailer.backends.sources.iterable import IterableSource
 from mailer.backends.sources.opening import open_source
-from mailer.config.queue import queue_url
-from mailer.config.redis_url import redact
 from mailer.config.route import certificates
+from mailer.config.secrets import token_secret
 from mailer.flow.preparation import Prepared, prepare
 from mailer.flow.submission import Submission
 from mailer.vocabulary.errors import SourceError, UsageError
+from mailer.vocabulary.send_options import SendOptions
 
 if TYPE_CHECKING:
     from mailer.backends.sources.handover import Rows
     from mailer.config.configuration import Configuration
     from mailer.flow.submission import Counts, Submitted
+    from mailer.interfaces.ledger import IntakeLedger
     from mailer.interfaces.source import RecipientSource
     from mailer.vocabulary.campaign import CampaignStatus
     from mailer.vocabulary.settings import QueueSettings
@@ -38,18 +41,30 @@ class _StoppedError(SourceError):
         super().__init__("E201", "accepting was stopped")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acceptance:
-    """One campaign to be accepted into the queue that `queue` names, with the settings of `configuration`.
+class OpenedQueue(NamedTuple):
+    """The producer's side of a queue, and how an id of it is completed."""
 
-    The event loop stays free: building a thousand messages takes a fifth of a second of pure work.
+    intake: "IntakeLedger"
+    find: Callable[[str], Awaitable[str | None]]
+
+
+@dataclass(kw_only=True)
+class Acceptance:
+    """One campaign to be accepted, once, into the queue that `open_queue` opens.
+
+    The event loop stays free: building a thousand messages takes a fifth of a second of pure work. `queue` are the
+    settings of the queue, `key` is the campaign's as soon as it is known.
     """
 
     configuration: "Configuration"
-    queue: "Configuration"
+    queue: "QueueSettings"
     environ: Mapping[str, str]
+    open_queue: Callable[[], AbstractAsyncContextManager[OpenedQueue]]
     rows: "Rows | None" = None
-    skip_bad: bool = False
+    asked: Asked = field(default_factory=Asked)
+    key: str | None = None
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _handover: Handover | None = None
 
     async def run(self) -> "CampaignStatus":
         """Accept it once, or find it accepted.
@@ -57,18 +72,11 @@ class Acceptance:
         Raises:
             MailerError: nothing was accepted. What an iterable raises comes out as it is, with the same promise.
         """
-        self._check_queue()
-        handover = Handover(self.rows) if self.rows is not None else None
-        stopped = threading.Event()
-
-        def stop() -> None:
-            stopped.set()
-            if handover is not None:
-                handover.stop()
-
-        feeding = asyncio.create_task(handover.feed()) if handover is not None else None
+        options = self.asked.options
+        self._handover = Handover(self.rows) if self.rows is not None else None
+        feeding = asyncio.create_task(self._handover.feed()) if self._handover is not None else None
         try:
-            submitted = await _in_thread(lambda: asyncio.run(self._submit(handover, stopped)), stop)
+            submitted = await _in_thread(lambda: asyncio.run(self._submit(options)), self.stop)
         except HandoverError as error:
             raise error.raised from None
         finally:
@@ -77,40 +85,42 @@ class Acceptance:
                 await asyncio.gather(feeding, return_exceptions=True)
         return submitted.status
 
-    def _check_queue(self) -> None:
-        mine, theirs = self.configuration.queue, self.queue.queue
-        if _place(mine) != _place(theirs):
-            raise UsageError(
-                "E101",
-                "the campaign's file names another queue than this mailer uses",
-                where=str(self.configuration.path),
-                hint=f"AsyncMailer.from_env({str(self.configuration.path)!r})",
-                safe="Nothing was accepted.",
-            )
+    def stop(self) -> None:
+        """End it before its end: `run` raises."""
+        self._stopped.set()
+        if self._handover is not None:
+            self._handover.stop()
 
-    async def _submit(self, handover: Handover | None, stopped: threading.Event) -> "Submitted":
+    async def _submit(self, options: SendOptions) -> "Submitted":
         def look(_: "Counts") -> None:
-            if stopped.is_set():
+            if self._stopped.is_set():
                 raise _StoppedError
 
-        prepared = self._prepare(handover)
-        url = queue_url(self.queue, self.environ)
-        queue = self.queue.queue
-        with explained(redact(url)):
-            async with open_ledgers(url, prefix=queue.prefix, lease_s=queue.lease) as ledgers:
-                await check_server(ledgers.redis, ledgers.keys)
-                submission = Submission(ledgers.intake, prepared, queue, skip_bad=self.skip_bad, progress=look)
-                submitted = await submission.run()
+        prepared = self._prepare()
+        self.key = prepared.proposal.key
+        async with self.open_queue() as opened:
+            if options.exclude is not None:
+                found = await opened.find(options.exclude)
+                if found is None:
+                    raise UsageError("E109", f"no campaign {options.exclude!r}", hint="mailer status   lists the ids")
+                options = replace(options, exclude=found)
+            submitted = await Submission(opened.intake, prepared, self.queue, options, progress=look).run()
         assert submitted is not None  # noqa: S101 (nobody is asked)
         return submitted
 
-    def _prepare(self, handover: Handover | None) -> Prepared:
-        configuration = self.configuration
+    def _prepare(self) -> Prepared:
+        configuration, asked, handover = self.configuration, self.asked, self._handover
 
         def opener(spec: str, base: Path, needed: Iterable[str]) -> "RecipientSource":
             if handover is not None:
                 return IterableSource(handover.take, name=spec)
-            return open_source(spec, base=configuration.folder_of("campaign.recipients"), needed=needed)
+            return open_source(
+                spec,
+                base=configuration.folder_of("campaign.recipients"),
+                delimiter=asked.delimiter,
+                format=asked.recipients_format,
+                needed=needed,
+            )
 
         ca_file = configuration.smtp.ca_file
         return prepare(
@@ -118,14 +128,15 @@ class Acceptance:
             configuration.smtp,
             configuration.delivery,
             base=configuration.folder_of("campaign.template"),
+            attachments=configuration.folder_of("campaign.attachments"),
             open_source=opener,
+            attach_below=partial(AttachmentFolder, max_size=configuration.delivery.max_message_size),
             ca_pem=certificates(ca_file) if configuration.smtp.url is not None and ca_file is not None else None,
             now_ms=int(time.time() * 1000),
+            token_secret=token_secret(self.environ),
+            new=asked.new,
+            test_to=asked.test_to,
         )
-
-
-def _place(queue: "QueueSettings") -> tuple[object, ...]:
-    return queue.url, queue.data_dir, queue.prefix
 
 
 async def _in_thread(work: Callable[[], T], stop: Callable[[], None]) -> T:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mailer.api.report import AsyncReport
-from mailer.backends.redis.listening import Listener
 from mailer.flow.reporting import make_report
 from mailer.policy.selection import select
 from mailer.vocabulary.errors import StoppedWaitingError, UsageError
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from mailer.vocabulary.event import RecipientEvent
     from mailer.vocabulary.report import RecipientRecord
 
-LOOK_S = 0.2
 ATTEND_S = 1.0
 """Seconds between two looks at whether anybody still works."""
 
@@ -39,7 +37,7 @@ class AsyncHandle:
     async def status(self) -> "CampaignStatus":
         """State, totals and, when paused, the reason; read in one step."""
         with self._desk.explaining():
-            return await self._desk.ledgers.campaigns.status(self.id)
+            return await self._desk.reading.status(self.id)
 
     async def wait(self, timeout: float | None = None) -> "CampaignStatus":
         """Until the campaign is finished, cancelled or paused; without a worker anywhere, this program is one.
@@ -69,7 +67,8 @@ class AsyncHandle:
                     safe="Nothing is lost.",
                     retryable=True,
                 )
-            await asyncio.sleep(LOOK_S if until is None else max(0.0, min(LOOK_S, until - clock())))
+            look_s = self._desk.look_s
+            await asyncio.sleep(look_s if until is None else max(0.0, min(look_s, until - clock())))
 
     async def events(self) -> "AsyncIterator[RecipientEvent]":
         """Every event of every recipient, from the campaign's beginning until it is finished, cancelled or paused.
@@ -77,7 +76,7 @@ class AsyncHandle:
         Read from the ledger a few times a second, so a late or slow listener misses nothing: it is only later. Without
         a worker anywhere this program is one, as in `wait`.
         """
-        listener = Listener(self._desk.ledgers.campaigns, self.id)
+        listener = self._desk.listener(self.id)
         clock = asyncio.get_running_loop().time
         attended_at: float | None = None
         while True:
@@ -103,12 +102,12 @@ class AsyncHandle:
         Raises `UsageError` E114 when it neither runs nor is paused.
         """
         with self._desk.explaining():
-            return await self._desk.ledgers.control.pause(self.id, sanitise(reason))
+            return await self._desk.control.pause(self.id, sanitise(reason))
 
     async def resume(self) -> bool:
         """Let it go on. False when it ran already. Raises `UsageError` E114 when it is not paused."""
         with self._desk.explaining():
-            return await self._desk.ledgers.control.resume(self.id)
+            return await self._desk.control.resume(self.id)
 
     async def cancel(self, reason: str = "") -> int:
         """Cancel for good whoever waits; what is in flight finishes. Returns how many were cancelled.
@@ -116,7 +115,7 @@ class AsyncHandle:
         Raises `UsageError` E114 when it is finished already.
         """
         with self._desk.explaining():
-            return await self._desk.ledgers.control.cancel(self.id, sanitise(reason))
+            return await self._desk.control.cancel(self.id, sanitise(reason))
 
     async def retry(
         self,
@@ -142,13 +141,13 @@ class AsyncHandle:
         except ValueError as error:
             raise UsageError("E101", str(error)) from None
         with self._desk.explaining():
-            return await self._desk.ledgers.control.retry(self.id, selection)
+            return await self._desk.control.retry(self.id, selection)
 
     async def report(self) -> AsyncReport:
         """One snapshot of everything that is known."""
         with self._desk.explaining():
-            status = await self._desk.ledgers.campaigns.status(self.id)
-            figures = await make_report(self._desk.ledgers.reading, self.id, now=datetime.now(UTC))
+            status = await self._desk.reading.status(self.id)
+            figures = await make_report(self._desk.reading, self.id, now=datetime.now(UTC))
         due = status.next_due_ms
         next_try = datetime.fromtimestamp(due / 1000, UTC) if due is not None else None
         return AsyncReport(figures, next_try, self.recipients)
@@ -156,7 +155,7 @@ class AsyncHandle:
     async def recipients(self) -> "AsyncIterator[RecipientRecord]":
         """Everything that is known of every recipient, ordered by row, streamed."""
         status = await self.status()
-        records = self._desk.ledgers.reading.records(status.campaign)
+        records = self._desk.reading.records(status.campaign)
         while True:
             with self._desk.explaining():
                 record = await anext(records, None)

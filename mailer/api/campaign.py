@@ -1,10 +1,11 @@
 """A campaign as a script writes it: what is sent, from whom, to whom."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
+from mailer.api.asked import SendKeywords
 from mailer.config.layer import Layer
 from mailer.config.loading import load
 from mailer.config.merging import merge
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 class Campaign:
     """What `[campaign]` of a TOML file says, as keywords.
 
-    `recipients` is a CSV or JSON Lines file, or any iterable or async iterable of mappings. An iterable has no content
-    that could be recognised, so only with a `key` is running twice the same as running once. Relative paths start at
-    `folder` (default: the current one).
+    `recipients` is a file (CSV, JSON Lines, `people.xlsx#Sheet2`), rows of a Python file (`campaign.py:rows`), or any
+    iterable or async iterable of mappings. What a program makes has no content that could be recognised, so only with a
+    `key` is running twice the same as running once. `attachments` are files below `folder`, each a Jinja2 path;
+    `sender` may be missing where a single-file template names it. Relative paths start at `folder` (default: the
+    current one).
 
     The mail server, the queue and the delivery settings come from the environment and the configuration files, as for
     every command.
@@ -34,18 +37,22 @@ class Campaign:
         name: str | None = None,
         *,
         template: str,
-        sender: str,
+        sender: str | None = None,
         recipients: "str | Path | Rows",
         key: str | None = None,
         subject: str | None = None,
         to: str | None = None,
         reply_to: str | None = None,
+        cc: str | None = None,
+        bcc: str | None = None,
         headers: Mapping[str, str] | None = None,
+        attachments: Sequence[str | Path] | None = None,
         envelope_sender: str | None = None,
         email_column: str | None = None,
         list_id: str | None = None,
         unsubscribe_url: str | None = None,
-        duplicates: Literal["first"] | None = None,
+        duplicates: Literal["first", "keep"] | None = None,
+        inline_css: bool | None = None,
         folder: str | Path | None = None,
     ) -> None:
         given: dict[str, object] = {
@@ -56,12 +63,16 @@ class Campaign:
             "subject": subject,
             "to": to,
             "reply_to": reply_to,
+            "cc": cc,
+            "bcc": bcc,
+            "attachments": _paths(attachments),
             "headers": dict(headers) if headers is not None else None,
             "envelope_sender": envelope_sender,
             "email_column": email_column,
             "list_id": list_id,
             "unsubscribe_url": unsubscribe_url,
             "duplicates": duplicates,
+            "inline_css": inline_css,
         }
         self._set_recipients(recipients)
         self.path: Path | None = None
@@ -106,9 +117,10 @@ class Campaign:
         campaign = found.campaign
         if self._settings is not None:
             campaign = self._settings
-            if flags.get("campaign.key") is not None:
-                campaign = replace(campaign, key=str(flags["campaign.key"]))
-            folders["campaign.template"] = self._folder
+            # What is asked of this sending wins over what stands in the campaign.
+            names = [key.partition(".")[2] for key in flags if key.startswith("campaign.")]
+            campaign = replace(campaign, **{name: getattr(found.campaign, name) for name in names})
+            folders["campaign.template"] = folders["campaign.attachments"] = self._folder
         if self.rows is not None:
             campaign = replace(campaign, recipients="recipients")
         elif self._list is not None:
@@ -117,16 +129,16 @@ class Campaign:
         return replace(found, campaign=campaign, folders=folders)
 
     @overload
-    def send(self, *, wait: Literal[True] = True, skip_bad: bool = False, key: str | None = None) -> "Report": ...
+    def send(self, *, wait: Literal[True] = True, **asked: Unpack[SendKeywords]) -> "Report": ...
 
     @overload
-    def send(self, *, wait: Literal[False], skip_bad: bool = False, key: str | None = None) -> "Handle": ...
+    def send(self, *, wait: Literal[False], **asked: Unpack[SendKeywords]) -> "Handle": ...
 
-    def send(self, *, wait: bool = True, skip_bad: bool = False, key: str | None = None) -> "Report | Handle":
+    def send(self, *, wait: bool = True, **asked: Unpack[SendKeywords]) -> "Report | Handle":
         """Accept the campaign once, work the queue or watch the workers, and return the report.
 
-        Nobody is asked. With `wait=False` it returns when everything is stored, with a handle. `skip_bad` makes rows
-        that cannot be built `failed` instead of refusing all of them; `key` wins over the campaign's own.
+        Nobody is asked. With `wait=False` it returns when everything is stored, with a handle. The other keywords are
+        those of `SendKeywords`, the flags of `mailer send`: `skip_bad`, `stream`, `limit`, `at` and so on.
 
         Raises:
             MailerError: nothing was accepted, unless it says otherwise.
@@ -139,9 +151,9 @@ class Campaign:
         )
         mailer = Mailer.from_env(self.path)
         if not wait:
-            return mailer.enqueue(self, skip_bad=skip_bad, key=key)
+            return mailer.enqueue(self, **asked)
         with mailer:
-            return mailer.send(self, skip_bad=skip_bad, key=key)
+            return mailer.send(self, **asked)
 
 
 def _checked(given: Mapping[str, object], folder: Path) -> "CampaignSettings":
@@ -149,3 +161,11 @@ def _checked(given: Mapping[str, object], folder: Path) -> "CampaignSettings":
     values = {f"campaign.{name}": value for name, value in given.items() if value is not None}
     origins = {key: f"Campaign({key.partition('.')[2]}=…)" for key in values}
     return merge([Layer(values=values, origins=origins, folder=folder, explicit=True)]).campaign
+
+
+def _paths(attachments: Sequence[str | Path] | None) -> list[str] | None:
+    """As the settings have them. Raises `UsageError` E101 for a single text, which is a sequence of characters."""
+    if isinstance(attachments, str):
+        where, hint = "Campaign(attachments=…)", f"attachments=[{attachments!r}]"
+        raise UsageError("E101", f"attachments has to be a list, not {attachments!r}", where=where, hint=hint)
+    return None if attachments is None else [str(path) for path in attachments]

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from mailer.api import opening
+from mailer.api.asked import Asked, SendKeywords
 from mailer.api.async_handle import AsyncHandle
-from mailer.api.async_mailer import NO_SETTINGS, AsyncMailer, desk_of, finish
+from mailer.api.async_mailer import NO_SETTINGS, AsyncMailer, finish
 from mailer.api.handle import Handle
 from mailer.api.portal import Portal, refuse_inside_a_loop
 
@@ -46,7 +48,7 @@ class Mailer:
             env_file: A `.env` file behind the environment.
             settings: Settings that win over all of them, by full key: `{"smtp.max_connections": 10}`.
         """
-        return cls(desk_of(path, env_file, settings))
+        return cls(opening.desk_of(path, env_file, settings))
 
     def __enter__(self) -> Self:
         refuse_inside_a_loop("Mailer", "async with AsyncMailer.from_env() as mailer: …")
@@ -83,25 +85,22 @@ class Mailer:
         with self.opened() as portal:
             return portal.call(work(self._desk))
 
-    def enqueue(
-        self, campaign: "Campaign", *, skip_bad: bool = False, key: str | None = None, smtp_url: str | None = None
-    ) -> Handle:
+    def enqueue(self, campaign: "Campaign", **asked: Unpack[SendKeywords]) -> Handle:
         """Accept the campaign once, or find it accepted; return when everything is stored. As `AsyncMailer.enqueue`."""
         refuse_inside_a_loop("Mailer.enqueue()", "await AsyncMailer.enqueue(campaign)")
-        acceptance = self._desk.acceptance(campaign, skip_bad=skip_bad, key=key, smtp_url=smtp_url)
+        acceptance = self._desk.acceptance(campaign, Asked(**asked))
         # In the caller's thread, to which a database cursor among the recipients belongs.
         return Handle(self, asyncio.run(acceptance.run()).campaign.id)
 
-    def send(
-        self, campaign: "Campaign", *, skip_bad: bool = False, key: str | None = None, smtp_url: str | None = None
-    ) -> "Report":
+    def send(self, campaign: "Campaign", **asked: Unpack[SendKeywords]) -> "Report":
         """Accept it, work the queue or watch the workers, and return the report. As `AsyncMailer.send`."""
         with self.opened() as portal:
-            acceptance = self._desk.acceptance(campaign, skip_bad=skip_bad, key=key, smtp_url=smtp_url)
+            acceptance = self._desk.acceptance(campaign, Asked(**asked))
             alone = portal.call(self._desk.try_first(acceptance))
-            status = asyncio.run(acceptance.run())
+            with portal.beside(self._desk.help(acceptance) if alone else None):
+                status = asyncio.run(acceptance.run())
             handle = AsyncHandle(self._desk, status.campaign.id)
-            portal.call(finish(handle, alone=alone, paused_by=status.paused_by))
+            portal.call(finish(handle, status, alone=alone))
             return Handle(self, handle.id).report()
 
     def campaign(self, campaign_id: str | None = None) -> Handle:

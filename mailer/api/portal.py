@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import CancelledError, wait
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
-from mailer.vocabulary.errors import UsageError
+from mailer.vocabulary.errors import MailerError, UsageError
 
 T = TypeVar("T")
 
@@ -38,6 +39,26 @@ class Portal:
                 future.cancel()
                 wait([future], timeout=5)
             raise
+
+    @contextmanager
+    def beside(self, work: Coroutine[Any, Any, None] | None) -> Iterator[None]:
+        """Do it in the loop while the caller does something else, and cancel it then.
+
+        Where both fail with a `MailerError`, it is what failed beside that is raised: it made the other one end.
+        """
+        if work is None:
+            yield
+            return
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            yield
+        except MailerError:
+            if future.done():
+                future.result()
+            raise
+        finally:
+            future.cancel()
+            wait([future], timeout=5)
 
 
 def refuse_inside_a_loop(call: str, twin: str) -> None:

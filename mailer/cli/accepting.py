@@ -30,9 +30,7 @@ def dry_run_of(invocation: "Invocation", prepared: "Prepared", setting: "Setting
     checked = preflight(prepared, chunk_size=setting.configuration.queue.chunk_size, options=flags.options())
     if checked.problems.rows and not flags.skip_bad:
         raise checked.problems.error()
-    warnings = list(
-        warnings_of(checked.source, checked.counts, checked.examples, lacks_text=prepared.composer.lacks_text)
-    )
+    warnings = list(warnings_of(prepared, checked.counts, checked.examples))
     for warning in warnings:
         warn(warning, invocation)
     counts = checked.counts
@@ -129,10 +127,10 @@ def _span(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def tell_accepted(invocation: "Invocation", submitted: Submitted, *, lacks_text: bool = False, detached: bool) -> None:
+def tell_accepted(invocation: "Invocation", prepared: "Prepared", submitted: Submitted, *, detached: bool) -> None:
     """Warnings about rows left out, and the line that says what was accepted: data when the command ends with it."""
     status, totals = submitted.status, submitted.status.totals
-    for warning in warnings_of(status.campaign.source, submitted.counts, submitted.examples, lacks_text=lacks_text):
+    for warning in warnings_of(prepared, submitted.counts, submitted.examples):
         warn(warning, invocation)
     if detached and invocation.as_json:
         invocation.document(

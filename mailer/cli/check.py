@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mailer.cli.invocation import Invocation
     from mailer.cli.send_flags import SendFlags
     from mailer.cli.waiting import Progress
+    from mailer.flow.preparation import Prepared
     from mailer.interfaces.source import Row
     from mailer.vocabulary.chunk import Draft
 
@@ -46,7 +47,7 @@ def check_campaign(
                 on_bad=look.at_bad,
                 on_draft=look.at_draft,
             )
-    found = _Found(checked, look, lacks_text=prepared.composer.lacks_text)
+    found = _Found(prepared, checked, look)
     if invocation.as_json:
         invocation.document(**found.to_dict(), fix_list=str(fix_list) if fix_list is not None else None)
     else:
@@ -83,12 +84,12 @@ class _Look:
 class _Found:
     """All that a check has found."""
 
-    def __init__(self, checked: Checked, look: _Look, *, lacks_text: bool) -> None:
+    def __init__(self, prepared: "Prepared", checked: Checked, look: _Look) -> None:
         self.checked = checked
         self.bad = look.bad - checked.counts.duplicate
         """Rows that cannot be sent: invalid, or not to be built. Duplicates are no mistake."""
         problems = checked.problems.error().problems if checked.problems.rows else ()
-        told = list(warnings_of(checked.source, checked.counts, checked.examples, lacks_text=lacks_text))
+        told = list(warnings_of(prepared, checked.counts, checked.examples))
         self.errors: list[MailerError] = [*problems, *(one for one in told if one.code.startswith("E"))]
         self.warnings: list[MailerError] = [one for one in told if one.code.startswith("W")]
         self.lint = look.tally.entries()

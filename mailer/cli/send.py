@@ -12,6 +12,7 @@ from mailer.backends.redis.connection import check_server
 from mailer.cli.accepting import dry_run_of, submit, tell_accepted
 from mailer.cli.complaints import server_warning, warn
 from mailer.cli.confirming import ask, require_terminal
+from mailer.cli.helping import accept_while_working
 from mailer.cli.invocation import duration
 from mailer.cli.opening import Setting, open_queue
 from mailer.cli.preparing import prepare_campaign, read_campaign
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from mailer.backends.smtp.transcript import Keep
     from mailer.cli.invocation import Invocation
     from mailer.cli.send_flags import SendFlags
+    from mailer.config.orders import Orders
+    from mailer.vocabulary.campaign import Campaign
     from mailer.vocabulary.route import Route
 
 STOPPED_WAITING, UNREACHABLE, INTERRUPTED = 5, 4, 130
@@ -63,12 +66,22 @@ async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: 
             await try_relay(route, password, setting.configuration.smtp, transcript=_dialogue(flags))
         elif flags.transcript:
             invocation.say("  --transcript shows the dialogue of this command; here workers send")
-        submitted = await submit(invocation, setting, ledgers, prepared, flags)
+        accepting = submit(invocation, setting, ledgers, prepared, flags)
+
+        def orders_for(stored: "Campaign") -> "Orders":
+            return _orders(setting, route, ledgers, invocation, stored, password)
+
+        if alone:
+            submitted = await accept_while_working(
+                accepting, ledgers.campaigns, prepared.proposal.key, orders_for, _dialogue(flags)
+            )
+        else:
+            submitted = await accepting
         if submitted is None:
             invocation.say("Nothing was sent.")
             return 0
         campaign_id = submitted.status.campaign.id
-        tell_accepted(invocation, submitted, lacks_text=prepared.composer.lacks_text, detached=detached)
+        tell_accepted(invocation, prepared, submitted, detached=detached)
         if detached:
             return 0
         if alone and submitted.status.paused_by is PausedBy.SERVICE and await ledgers.campaigns.resume(campaign_id):
@@ -180,21 +193,35 @@ class Waiting:
                 await asyncio.sleep(LOOK_S)
 
 
+def _orders(
+    setting: Setting,
+    route: "Route",
+    ledgers: "Ledgers",
+    invocation: "Invocation",
+    stored: "Campaign",
+    password: str | None,
+) -> "Orders":
+    """What the worker of this command is told, for a campaign as it is stored."""
+    from mailer.worker.own import own_orders
+
+    return own_orders(
+        setting.configuration,
+        setting.environ,
+        stored,
+        queue_url=ledgers.url,
+        ca_pem=route.ca_pem,
+        logs=invocation.logs,
+        password=password,
+    )
+
+
 async def _work(setting: Setting, route: "Route", waiting: Waiting, password: str | None) -> CampaignStatus:
     """Be the worker while waiting; the first signal drains, a second one ends at once."""
-    from mailer.worker.own import own_orders
     from mailer.worker.process import WorkerProcess
 
     ledgers = waiting.ledgers
-    orders = own_orders(
-        setting.configuration,
-        setting.environ,
-        (await ledgers.campaigns.status(waiting.campaign_id)).campaign,
-        queue_url=ledgers.url,
-        ca_pem=route.ca_pem,
-        logs=waiting.invocation.logs,
-        password=password,
-    )
+    stored = (await ledgers.campaigns.status(waiting.campaign_id)).campaign
+    orders = _orders(setting, route, ledgers, waiting.invocation, stored, password)
     async with WorkerProcess(orders, transcript=waiting.transcript) as worker:
         waiting.listeners.append(lambda: worker.stop() if len(waiting.signals) == 1 else worker.stop_now())
         watching = asyncio.create_task(waiting.watch(until_deserted=False))

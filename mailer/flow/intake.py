@@ -134,7 +134,8 @@ class Intake:
             self._email_column = find_email_column(row.columns, wanted)
         value = row.columns.get(self._email_column) if self._email_column is not None else None
         if not isinstance(value, str):
-            raise InvalidRowError("", f"no {wanted}")
+            lacks = f"no {wanted}" if value is None else f"{wanted} is {str(value)[:60]!r}, not a text"
+            raise InvalidRowError("", lacks)
         try:
             return parse_address(value)
         except AddressError as error:

@@ -1,4 +1,8 @@
-"""Pacing: a place in the line of the relay, and of the recipient's domain, for every message before it begins."""
+"""Pacing: a place in the line of the relay, and of the recipient's domain, for every message before it begins.
+
+A place that is near is slept for. One that is far (a slow rate, a quota that is full) is waited for in the queue: the
+chunk goes back and rests until then, hours if need be, and neither a connection nor a job's slot is held meanwhile.
+"""
 
 import asyncio
 import time

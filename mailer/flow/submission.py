@@ -288,7 +288,8 @@ class Submission:
 
     async def _low_water(self, campaign: Campaign) -> None:
         # Workers elsewhere drain it; there is nothing in this process that could tell.
-        while await self.ledger.queued_bytes(campaign) > self.queue.low_water:  # noqa: ASYNC110 (see above)
+        while await self.ledger.queued_bytes(campaign) > self.queue.low_water:
+            self.progress(self._counts)
             await asyncio.sleep(LOW_WATER_POLL_S)
 
     def _intake(self, campaign: Campaign) -> Intake:

@@ -1,6 +1,7 @@
 """Warnings about rows that were left out: counted, with row numbers, one for each kind."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mailer.flow.problems import Examples, shorten
 from mailer.flow.submission import Counts
@@ -8,14 +9,22 @@ from mailer.policy.addressing import AddressError, parse_address
 from mailer.vocabulary.errors import SourceError
 from mailer.vocabulary.recipient import LeftOut
 
+if TYPE_CHECKING:
+    from mailer.flow.preparation import Prepared
+
 SHOWN = 5
 
 
-def warnings_of(source: str, counts: Counts, examples: Examples, *, lacks_text: bool = False) -> Iterator[SourceError]:
-    """E211 for invalid rows, W210 for duplicates, W302 for what was not escaped, W303 for messages without a text part.
+def warnings_of(prepared: "Prepared", counts: Counts, examples: Examples) -> Iterator[SourceError]:
+    """What is to be said of some rows; nothing when all is well.
 
-    Nothing when there are none.
+    E211 for invalid rows, W210 for duplicates, W203 for column names with spaces around them, W302 for what was not
+    escaped, W303 for messages without a text part.
     """
+    source = prepared.source.name
+    if prepared.source.trimmed:
+        names = ", ".join(map(repr, prepared.source.trimmed))
+        yield SourceError("W203", f"{source}: spaces around {names} were left out")
     if examples.invalid:
         first, *others = (_told(row) for row in examples.invalid[:SHOWN])
         such = "It is" if counts.invalid == 1 else f"{counts.invalid} such rows are"
@@ -42,7 +51,7 @@ def warnings_of(source: str, counts: Counts, examples: Examples, *, lacks_text: 
             why="A single-file template is not escaped by itself.",
             hint=f"{{{{ {column} | e }}}}",
         )
-    if lacks_text:
+    if prepared.composer.lacks_text:
         yield SourceError(
             "W303",
             "the messages have no text part",

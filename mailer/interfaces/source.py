@@ -36,5 +36,9 @@ class RecipientSource(Protocol):
     def columns(self) -> tuple[str, ...] | None:
         """The column names where the source declares them (a CSV header), else None."""
 
+    @property
+    def trimmed(self) -> tuple[str, ...]:
+        """Column names that had spaces around them, as they were written."""
+
     def rows(self) -> Iterator[Row]:
         """Read from the beginning. A source without `content_hash` can be read only once."""

@@ -12,6 +12,7 @@ from mailer.worker.process import WorkerProcess
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mailer.backends.smtp.transcript import Keep
     from mailer.config.configuration import Configuration
     from mailer.config.orders import Orders
     from mailer.vocabulary.campaign import Campaign
@@ -41,8 +42,8 @@ def own_orders(
 class OwnWorker:
     """A worker in the running event loop, from `async with` to its end, where it drains."""
 
-    def __init__(self, orders: "Orders") -> None:
-        self._process = WorkerProcess(orders)
+    def __init__(self, orders: "Orders", *, transcript: "Keep | None" = None) -> None:
+        self._process = WorkerProcess(orders, transcript=transcript)
         self._running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mailer.testing import outbox, smtp_capture
+from mailer.testing import memory_mailer, outbox, smtp_capture
 
-__all__ = ["desk", "outbox", "smtp_capture"]
+__all__ = ["desk", "memory_mailer", "outbox", "smtp_capture"]
 
 
 @pytest.fixture

@@ -46,13 +46,35 @@ def test_ours(smtp_capture, outbox, tmp_path):
     assert smtp_capture.mailbox.accepted == 1
 """
 
+IN_MEMORY = """
+from mailer import Campaign, Mailer
+from mailer.testing import MemoryMailer
+
+def send_news(folder):
+    rows = [{"email": "ann@example.com", "name": "Ann"}, {"email": "bob@example.com", "name": "Bob"}]
+    return Campaign(template="hello", folder=folder, sender="us@acme.example", recipients=rows).send()
+
+def test_ours(memory_mailer, tmp_path):
+    template = tmp_path / "hello"
+    template.mkdir()
+    (template / "subject.txt.j2").write_text("Hi")
+    (template / "body.txt.j2").write_text("Dear {{ name }}")
+    memory_mailer.refuse("bob@example.com", 550, "5.1.1 unknown user")
+    report = send_news(tmp_path)
+    assert report.refused == {"bob@example.com": (550, "5.1.1 unknown user")}
+    assert [message["To"] for message in memory_mailer.outbox] == ["ann@example.com"]
+    assert isinstance(memory_mailer, MemoryMailer)
+    assert Mailer.from_env().campaign().report().totals.sent == 1
+"""
+
 
 def test_the_fixtures_serve_other_peoples_tests(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["mailer.testing"]\n')
     (tmp_path / "test_ours.py").write_text(OTHERS_TEST + OTHERS_TEST.replace("test_ours", "test_again"))
+    (tmp_path / "test_in_memory.py").write_text(IN_MEMORY)
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(tmp_path / "config")}
     environ = {name: value for name, value in environ.items() if not name.startswith("PYTEST_")}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    assert "3 passed" in done.stdout

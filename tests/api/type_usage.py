@@ -2,12 +2,16 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from email.message import EmailMessage
+from pathlib import Path
 from typing import assert_type
 
 import mailer
 from mailer import (
     AsyncHandle,
     AsyncMailer,
+    AsyncReport,
     Campaign,
     CampaignStatus,
     Handle,
@@ -19,11 +23,22 @@ from mailer import (
     State,
     sources,
 )
+from mailer.testing import AsyncMemoryMailer, MemoryMailer
 
 campaign = Campaign("c", template="t", sender="a@b.example", recipients=[{"email": "x@y.example", "n": 1}], key="k")
 Campaign(template="t", sender="a@b.example", recipients="people.csv")
 Campaign(template="t", sender="a@b.example", recipients=5)  # type: ignore[arg-type]
 Campaign("c", sender="a@b.example", recipients="x")  # type: ignore[call-arg]
+Campaign(
+    template="letter.txt",
+    recipients=Path("people.xlsx"),
+    cc="{{ boss }}",
+    bcc="audit@b.example",
+    attachments=["invoices/{{ number }}.pdf", Path("terms.pdf")],
+    duplicates="keep",
+    inline_css=True,
+)
+Campaign(template="t", recipients="x", duplicates="last")  # type: ignore[arg-type]
 
 
 def plain() -> None:
@@ -36,8 +51,13 @@ def plain() -> None:
         assert_type(text, str)
     assert_type(report.recipients(state="refused"), Iterator[RecipientRecord])
     assert_type(report.totals.sent, int)
+    assert_type(campaign.send(limit=10, offset=5, rate=["10/s", "300/min"], priority=1), Report)
+    assert_type(campaign.send(wait=False, at=datetime(2026, 12, 1), key="k"), Handle)
+    campaign.send(limit="10")  # type: ignore[call-overload]
+    campaign.send(nonsense=True)  # type: ignore[call-overload]
     with Mailer.from_env() as mailer:
-        handle = mailer.enqueue(campaign)
+        handle = mailer.enqueue(campaign, sample=3, test_to="me@b.example", new=True, duplicates="keep")
+        assert_type(mailer.send(campaign, exclude_campaign="c-7f3c", append=True, delimiter=";"), Report)
         assert_type(handle.wait(5), CampaignStatus)
         for event in handle.events():
             assert_type(event, RecipientEvent)
@@ -53,6 +73,8 @@ async def asynchronous() -> None:
     async with AsyncMailer.from_env(settings={"smtp.max_connections": 2}) as mailer:
         handle = await mailer.enqueue(Campaign(template="t", sender="a@b.example", recipients=rows()))
         assert_type(handle, AsyncHandle)
+        await mailer.enqueue(campaign, stream=True, rate="20/s", at="2026-12-01T08:00")
+        assert_type(await mailer.send(campaign, skip_bad=True, smtp_url="smtps://u@h.example"), AsyncReport)
         async for event in handle.events():
             assert_type(event.text, str | None)
         assert_type(await handle.pause("why"), bool)
@@ -62,6 +84,15 @@ async def asynchronous() -> None:
         async for record in report.recipients(state=["sent", State.FAILED]):
             assert_type(record, RecipientRecord)
         await report.save("out", formats=("html",))
+
+
+def in_tests(memory_mailer: MemoryMailer) -> None:
+    memory_mailer.refuse("ann@example.com", 550, "5.1.1 unknown user")
+    memory_mailer.defer("bob@example.com", for_ever=True)
+    assert_type(memory_mailer.enqueue(campaign), Handle)
+    assert_type(memory_mailer.outbox[0], EmailMessage)
+    code_under_test: Mailer = memory_mailer
+    print(code_under_test, AsyncMemoryMailer(post=memory_mailer.post))
 
 
 def failing(error: MailerError) -> None:

@@ -30,6 +30,7 @@ class Once:
     name: str = "stdin"
     content_hash: str | None = None
     columns: tuple[str, ...] | None = None
+    trimmed: tuple[str, ...] = ()
 
     def rows(self) -> Iterator[Row]:
         return (Row(number, columns) for number, columns in enumerate(self.people, 1))

@@ -51,18 +51,19 @@ class FileContent:
     @cached_property
     def sha256(self) -> str:
         """The hash of all bytes, in hex: one read of the whole file on first use."""
-        with self._opened() as stream:
+        with self.opened() as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
     @contextmanager
     def lines(self) -> Iterator[Lines]:
         """The lines from the beginning; at the end the file must still be what it was."""
-        with self._opened() as stream:
+        with self.opened() as stream:
             lines = Lines(stream, self.name)
             yield lines
 
     @contextmanager
-    def _opened(self) -> Iterator[BufferedReader]:
+    def opened(self) -> Iterator[BufferedReader]:
+        """The bytes themselves; at the end the file must still be what it was."""
         with self._trouble(), open(self._path, "rb", opener=lambda path, _: os.open(path, _FLAGS)) as stream:
             self._refuse_change(stream)
             try:
@@ -116,6 +117,7 @@ class StandardInput:
 
 def unreadable(name: str, why: str | None, hint: str | None = None) -> SourceError:
     """The error for a source that cannot be opened or read: E201."""
+    hint = hint or "check the path and the file's permissions: in mailer.toml a path starts from that file's folder"
     return SourceError("E201", f"{name} cannot be read", where=name, why=why, hint=hint)
 
 

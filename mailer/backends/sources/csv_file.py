@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from mailer.backends.sources.content import Content
+from mailer.backends.sources.header import missing, no_column, refuse_duplicates, trimmed
 from mailer.backends.sources.lines import Lines, damage
 from mailer.interfaces.source import Row
-from mailer.policy.columns import find_email_column
 from mailer.vocabulary.errors import SourceError, UsageError
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -42,9 +42,9 @@ class CsvFile:
                 self._delimiter = _checked(delimiter)
                 names = _header_under(self._delimiter, lines, content.name, tuple(needed))
         self._names = tuple(name.strip() for name in names)
-        self.trimmed = tuple(name for name in names if name != name.strip())
+        self.trimmed = trimmed(names)
         """Names that had spaces around them: a warning is due."""
-        _refuse_duplicates(self._names, content.name)
+        refuse_duplicates(self._names, content.name, f"{content.name}:1")
 
     @property
     def name(self) -> str:
@@ -103,7 +103,7 @@ def _find_delimiter(lines: Lines, name: str, needed: tuple[str, ...]) -> tuple[s
                 headers[delimiter] = header
     if broken is not None and not headers:
         raise _broken(name, 1, 1, broken)
-    fitting = [delimiter for delimiter, header in headers.items() if not _missing(header, needed)]
+    fitting = [delimiter for delimiter, header in headers.items() if not missing(header, needed)]
     if len(fitting) > 1:
         raise SourceError(
             "E202",
@@ -122,7 +122,7 @@ def _header_under(delimiter: str, lines: Lines, name: str, needed: tuple[str, ..
         header = _header(lines, delimiter, name)
     except csv.Error as error:
         raise _broken(name, 1, 1, error) from error
-    if _missing(header, needed):
+    if missing(header, needed):
         raise _no_column(name, header, needed)
     return header
 
@@ -135,11 +135,6 @@ def _header(lines: Lines, delimiter: str, name: str) -> list[str]:
     raise _no_recipients(name)
 
 
-def _missing(header: list[str], needed: tuple[str, ...]) -> list[str]:
-    names = [name.strip() for name in header]
-    return [name for name in needed if find_email_column(names, name) is None]
-
-
 def _no_column(name: str, header: list[str], needed: tuple[str, ...]) -> SourceError:
     """E202 where one column with a separator inside was read as one name, else E203."""
     separator = re.search(r"[^\w\s.-]|\t", header[0])
@@ -150,29 +145,7 @@ def _no_column(name: str, header: list[str], needed: tuple[str, ...]) -> SourceE
             where=f"{name}:1",
             hint=f"--delimiter {_quote(separator[0])}",
         )
-    missing = _missing(header, needed)[0]
-    return SourceError(
-        "E203",
-        f"{name} has no column {missing!r}",
-        where=f"{name}:1",
-        why=f"columns: {', '.join(column.strip() for column in header[:50])}",
-        hint='name the one with the addresses: email_column = "…"',
-    )
-
-
-def _refuse_duplicates(names: tuple[str, ...], name: str) -> None:
-    seen: set[str] = set()
-    for column in names:
-        if column in seen:
-            raise SourceError(
-                "E209",
-                f"{name} has two columns {column!r}",
-                where=f"{name}:1",
-                why="Nobody knows which of them a template means.",
-                hint="rename or remove one of them",
-            )
-        if column:
-            seen.add(column)
+    return no_column(name, header, needed, f"{name}:1")
 
 
 def _broken(name: str, begun: int, reached: int, error: csv.Error) -> SourceError:

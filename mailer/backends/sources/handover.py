@@ -2,7 +2,8 @@
 
 import asyncio
 import queue
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import islice
 
@@ -59,12 +60,38 @@ class Handover:
             self._loop.call_soon_threadsafe(self._room.release)
 
 
+def from_loop(rows: AsyncIterable[Mapping[str, object]]) -> Iterator[object]:
+    """The items of an async iterable that belongs to no event loop yet, in one of its own in another thread.
+
+    Raises `HandoverError`. Whoever leaves it before the end ends the iterable, too.
+    """
+    begun: queue.SimpleQueue[tuple[Handover, Callable[[], object]]] = queue.SimpleQueue()
+
+    async def feed() -> None:
+        handover, over = Handover(rows), asyncio.Event()
+        feeding = asyncio.create_task(handover.feed())
+        loop = asyncio.get_running_loop()
+        begun.put((handover, lambda: loop.call_soon_threadsafe(over.set)))
+        await over.wait()
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+
+    thread = threading.Thread(target=asyncio.run, args=(feed(),), name="mailer-recipients", daemon=True)
+    thread.start()
+    handover, end = begun.get()
+    try:
+        yield from handover.take()
+    finally:
+        end()
+        thread.join()
+
+
 async def _batches(rows: Rows) -> AsyncIterator[list[object]]:
     if isinstance(rows, AsyncIterable):
         batch: list[object] = []
         async with aclosing(_each(rows)) as each:
             async for row in each:
-                batch.append(_copied(row))
+                batch.append(copied(row))
                 if len(batch) == BATCH:
                     yield batch
                     batch = []
@@ -72,7 +99,7 @@ async def _batches(rows: Rows) -> AsyncIterator[list[object]]:
             yield batch
         return
     iterator = iter(rows)
-    while taken := [_copied(row) for row in islice(iterator, BATCH)]:
+    while taken := [copied(row) for row in islice(iterator, BATCH)]:
         yield taken
 
 
@@ -87,7 +114,7 @@ async def _each(rows: AsyncIterable[object]) -> AsyncGenerator[object, None]:
             await close()
 
 
-def _copied(row: object) -> object:
+def copied(row: object) -> object:
     """The row as it is now: its owner may fill the same mapping again for the next one."""
     if isinstance(row, Mapping):
         return {str(name): value for name, value in row.items()}

@@ -13,6 +13,8 @@ class IterableSource:
     """Nobody knows whether a second pass would bring the same: only a key makes such a campaign resumable."""
     columns = None
     """Every item may have its own."""
+    trimmed: tuple[str, ...] = ()
+    """No name is changed."""
 
     def __init__(self, take: Callable[[], Iterable[object]], *, name: str = "recipients") -> None:
         self.name = name

@@ -23,6 +23,8 @@ class JsonLines:
 
     columns = None
     """Nothing declares them; every row may have its own."""
+    trimmed: tuple[str, ...] = ()
+    """No name is changed."""
 
     def __init__(self, content: Content) -> None:
         self._content = content

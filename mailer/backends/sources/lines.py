@@ -23,6 +23,7 @@ _BROKEN = re.compile("[\udc80-\udcff]")
 
 def damage(name: str, line: int, what: str, *, why: str | None = None, hint: str | None = None) -> SourceError:
     """The error for a source whose content is broken at a line (from 1): E204."""
+    hint = hint or f"mend line {line} and run the same command again"
     return SourceError("E204", f"{name} line {line}: {what}", where=f"{name}:{line}", why=why, hint=hint)
 
 

@@ -1,54 +1,31 @@
-"""Fixtures for the tests of a project that sends with mailer: `pytest_plugins = ["mailer.testing"]` in its conftest.
-
-Each test gets a mail server of its own that delivers nothing, and a queue of its own that is gone afterwards.
-"""
+"""The fixtures. Each test gets a post office, or a mail server and a queue, of its own."""
 
 import asyncio
-import email
-import email.policy
+import os
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from email.message import EmailMessage
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING
 
 import pytest
 
-from mailer.backends import embedded
-from mailer.capture.mailbox import Mailbox
-from mailer.capture.server import CaptureServer
+from mailer.testing.outbox import Outbox
+
+if TYPE_CHECKING:
+    from mailer.capture.server import CaptureServer
+    from mailer.testing.memory import MemoryMailer
 
 KEPT = 100_000
 """Messages that `outbox` can show; the counts of `smtp_capture.mailbox` are exact beyond."""
 
 
-class Outbox(Sequence[EmailMessage]):
-    """What the server has taken, oldest first, parsed with the standard library; always as of now."""
-
-    def __init__(self, mailbox: Mailbox) -> None:
-        self._mailbox = mailbox
-
-    def __len__(self) -> int:
-        return len(self._mailbox)
-
-    @overload
-    def __getitem__(self, index: int) -> EmailMessage: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[EmailMessage]: ...
-
-    def __getitem__(self, index: int | slice) -> EmailMessage | list[EmailMessage]:
-        taken = list(self._mailbox)[::-1]
-        if isinstance(index, slice):
-            return [_parsed(message.content) for message in taken[index]]
-        return _parsed(taken[index].content)
-
-
 @pytest.fixture
-def smtp_capture(monkeypatch: pytest.MonkeyPatch) -> Iterator[CaptureServer]:
+def smtp_capture(monkeypatch: pytest.MonkeyPatch) -> "Iterator[CaptureServer]":
     """A running capture server; its URL, its CA and a fresh embedded queue are in the environment."""
+    from mailer.backends import embedded
+
     # Short, because a Unix socket's path has hardly a hundred characters.
     with tempfile.TemporaryDirectory(prefix="mailer-") as folder:
         queue = Path(folder, "queue")
@@ -65,14 +42,34 @@ def smtp_capture(monkeypatch: pytest.MonkeyPatch) -> Iterator[CaptureServer]:
 
 
 @pytest.fixture
-def outbox(smtp_capture: CaptureServer) -> Outbox:
+def outbox(smtp_capture: "CaptureServer") -> Outbox:
     """The messages the capture server has taken, as `email.message.EmailMessage`."""
-    return Outbox(smtp_capture.mailbox)
+    mailbox = smtp_capture.mailbox
+    return Outbox(lambda: [message.content for message in mailbox][::-1])
+
+
+@pytest.fixture
+def memory_mailer(monkeypatch: pytest.MonkeyPatch) -> "MemoryMailer":
+    """A mailer in memory that every `Campaign.send()`, `Mailer.from_env()` and `AsyncMailer.from_env()` uses, too."""
+    from mailer.api import opening
+    from mailer.testing.desk import MemoryDesk
+    from mailer.testing.memory import MemoryMailer
+
+    mailer = MemoryMailer()
+
+    def desk_of(path: str | Path | None, env_file: str | Path | None, settings: Mapping[str, object]) -> MemoryDesk:
+        return MemoryDesk(mailer.post, path, dict(os.environ), env_file, settings)
+
+    monkeypatch.setattr(opening, "desk_of", desk_of)
+    return mailer
 
 
 @contextmanager
-def running_capture(folder: Path) -> Iterator[CaptureServer]:
+def running_capture(folder: Path) -> "Iterator[CaptureServer]":
     """A capture server in a thread of its own: the program under test may block."""
+    from mailer.capture.mailbox import Mailbox
+    from mailer.capture.server import CaptureServer
+
     loop = asyncio.new_event_loop()
     over = asyncio.Event()
     ready = threading.Event()
@@ -100,7 +97,3 @@ def running_capture(folder: Path) -> Iterator[CaptureServer]:
         loop.call_soon_threadsafe(over.set)
         thread.join()
         loop.close()
-
-
-def _parsed(content: bytes) -> EmailMessage:
-    return email.message_from_bytes(content, policy=email.policy.default)

@@ -1,0 +1,1 @@
+"""The ledger in memory, for tests: the twin of the one in Redis."""

@@ -1,0 +1,157 @@
+"""The worker's side of the ledger in memory: claims, marks, outcomes."""
+
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mailer.backends.memory.books import Books, Recipient
+from mailer.backends.redis.events import LETTERS, OPERATOR, Event, event_of
+from mailer.interfaces.session import Permit
+from mailer.policy.addressing import key_of
+from mailer.vocabulary.campaign import CampaignState, PausedBy
+from mailer.vocabulary.chunk import Attempt, Claim, Claimed
+from mailer.vocabulary.outcome import Class, Outcome
+from mailer.vocabulary.phase import Phase
+from mailer.vocabulary.recipient import State
+from mailer.vocabulary.reply import Reply
+
+if TYPE_CHECKING:
+    from mailer.vocabulary.campaign import Campaign, CampaignStatus
+
+
+class MemoryDelivery:
+    """Implements `interfaces.ledger.DeliveryLedger`. Nobody looks after its workers: they live as long as it does."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    async def status(self, campaign_id: str) -> "CampaignStatus":
+        """Where the campaign stands."""
+        with self._books.lock:
+            return self._books.book(campaign_id).status
+
+    async def claim(self, campaign: "Campaign", chunk: int) -> Claim:
+        """Take the recipients of a chunk that are queued or due."""
+        token = secrets.token_hex(4)
+        with self._books.lock:
+            book, now_ms = self._books.book(campaign.id), self._books.now_ms()
+            taken: list[Claimed] = []
+            if book.state is CampaignState.RUNNING and chunk < len(book.chunks):
+                for recipient in book.chunks[chunk]:
+                    if is_due(recipient, now_ms):
+                        book.move(recipient, LETTERS[State.CLAIMED], token=token)
+                        taken.append(_claimed(recipient))
+            if taken and book.started_ms is None:
+                book.started_ms = now_ms
+            return Claim(
+                campaign_id=campaign.id,
+                chunk=chunk,
+                token=token,
+                recipients=tuple(taken),
+                suppressed=frozenset(each.email for each in taken if self._books.is_suppressed(each.email)),
+                redis_ms=now_ms,
+            )
+
+    async def attachment(self, campaign: "Campaign", digest: str) -> bytes:
+        """The content of an attached file. Raises LookupError when it is not there."""
+        with self._books.lock:
+            return self._books.book(campaign.id).files[digest]
+
+    def permit(self, claim: Claim, recipients: Sequence[Claimed]) -> Permit:
+        """The `sending` mark for all of these recipients."""
+
+        async def ask() -> bool:
+            with self._books.lock:
+                marked = [self._mark(claim, recipient) for recipient in recipients]
+            return all(marked)
+
+        return ask
+
+    def _mark(self, claim: Claim, recipient: Claimed) -> bool:
+        book = self._books.book(claim.campaign_id)
+        held = book.chunks[claim.chunk][recipient.index]
+        if held.token != claim.token or held.entry.letter not in "cg":
+            return False
+        if held.entry.letter == "c":
+            if book.state is not CampaignState.RUNNING or self._books.is_suppressed(recipient.email):
+                return False
+            book.move(held, LETTERS[State.SENDING], token=claim.token)
+        return True
+
+    def record(self, claim: Claim, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
+        """Write an outcome."""
+        facts = attempt or Attempt(begun_ms=claim.redis_ms, ended_ms=claim.redis_ms)
+        with self._books.lock:
+            book = self._books.book(claim.campaign_id)
+            held = book.chunks[claim.chunk][recipient.index]
+            if held.token != claim.token or held.entry.letter not in "cg":
+                return
+            letter = LETTERS[outcome.state]
+            held.entry.attempts += outcome.counted and outcome.state is not State.QUEUED
+            if outcome.state is not State.QUEUED or outcome.reply is not None or outcome.reason is not None:
+                book.write(held, event_of(recipient.index, outcome, facts))
+            if book.state is CampaignState.CANCELLED and not outcome.state.is_final:
+                letter = LETTERS[State.CANCELLED]
+                book.write(held, cancelled(held, self._books.now_ms(), book.cancelled_reason))
+            token = claim.token if outcome.state.is_final else ""
+            book.move(held, letter, due_ms=outcome.due_ms if letter == "d" else None, token=token)
+            if outcome.suppress:
+                self._books.suppressed.add(key_of(recipient.email))
+            book.settle(self._books.now_ms())
+
+    async def end_run(self, claim: Claim, *, rest_s: float = 0.0) -> None:
+        """Everything is in the books already."""
+
+    async def postpone(self, campaign: "Campaign", chunk: int, rest_s: float) -> None:
+        """Nobody waits in memory."""
+
+    async def pause(self, campaign_id: str, reason: str, by: PausedBy) -> bool:
+        """Stop a running campaign. False when it was not running."""
+        with self._books.lock:
+            book = self._books.book(campaign_id)
+            if book.state is not CampaignState.RUNNING:
+                return False
+            book.state, book.paused_reason, book.paused_by = CampaignState.PAUSED, reason, by
+            return True
+
+
+def is_due(recipient: Recipient, now_ms: int) -> bool:
+    """True for a recipient that may be claimed."""
+    entry = recipient.entry
+    return entry.letter == "q" or (entry.letter == "d" and (entry.due_ms or 0) <= now_ms)
+
+
+def cancelled(recipient: Recipient, now_ms: int, reason: str | None) -> Event:
+    """What the operator's `cancel` leaves in the history of whoever was waiting."""
+    text = f"operator: cancel: {reason}" if reason else "operator: cancel"
+    return Event(recipient.entry.index, "X", now_ms, OPERATOR, text, None, Class.LOCAL)
+
+
+def _claimed(recipient: Recipient) -> Claimed:
+    entry, last = recipient.entry, recipient.entry.decisive
+    since = entry.since_operator
+    return Claimed(
+        index=entry.index,
+        row=entry.row,
+        email=entry.email,
+        content=recipient.content,
+        attempts=entry.attempts,
+        crashes=entry.crashes,
+        was_deferred=any(event.letter == "d" for event in since),
+        accepted_ms=entry.accepted_ms,
+        protocol_errors=sum(event.reason == "protocol" for event in since),
+        last=_outcome(last) if last is not None else None,
+    )
+
+
+def _outcome(event: Event) -> Outcome:
+    reply = Reply(event.code, event.enhanced_code, event.text or "") if event.code is not None else None
+    return Outcome(
+        state=event.state,
+        phase=Phase(event.phase) if event.phase else None,
+        failure=Class(event.failure) if event.failure else None,
+        reason=event.reason,
+        reply=reply,
+        text=event.text if reply is None else None,
+        counted=event.counted,
+    )

@@ -1,0 +1,1 @@
+"""What mailer gives to the tests of other projects."""
