@@ -1,15 +1,12 @@
 """What a program asks of one sending: the flags of `mailer send`, as keywords."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, TypedDict
 
-from mailer.vocabulary.errors import UsageError
+from mailer.policy.asking import begin_ms, check_together, options_of
 from mailer.vocabulary.send_options import SendOptions
-
-TESTED = 3
-"""Rows that `test_to` sends, unless told otherwise."""
 
 
 class SendKeywords(TypedDict, total=False):
@@ -77,13 +74,7 @@ class Asked:
     smtp_url: str | None = None
 
     def __post_init__(self) -> None:
-        for one, other in (("new", "append"), ("test_to", "append"), ("sample", "limit")):
-            if getattr(self, one) and getattr(self, other):
-                raise UsageError("E101", f"{one} and {other} exclude each other", hint="leave out one")
-        for name, least in (("limit", 1), ("sample", 1), ("offset", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError("E101", f"{name}={value}: at least {least}")
+        check_together(self, str)
 
     @property
     def settings(self) -> dict[str, object]:
@@ -100,27 +91,4 @@ class Asked:
     @property
     def options(self) -> SendOptions:
         """The others. `exclude` is as given: only the queue knows the whole id."""
-        options = SendOptions(
-            skip_bad=self.skip_bad or self.stream,
-            stream=self.stream,
-            append=self.append,
-            offset=self.offset or 0,
-            limit=self.limit,
-            sample=self.sample,
-            exclude=self.exclude_campaign,
-            at_ms=_begin_ms(self.at) if self.at is not None else None,
-        )
-        if self.test_to is not None and options.limit is None and options.sample is None:
-            options = replace(options, limit=TESTED)
-        return options
-
-
-def _begin_ms(at: datetime | str) -> int:
-    """Unix milliseconds of a time to come."""
-    try:
-        begin = (datetime.fromisoformat(at) if isinstance(at, str) else at).astimezone(UTC)
-    except ValueError:
-        raise UsageError("E101", f"at={at!r} is not a time", hint='at="2026-11-21T18:00"   (local time)') from None
-    if begin < datetime.now(UTC):
-        raise UsageError("E101", f"at={at} is in the past", hint="leave it out to begin now", safe="Nothing was sent.")
-    return int(begin.timestamp() * 1000)
+        return options_of(self, begin_ms(self.at, str) if self.at is not None else None)

@@ -1,18 +1,15 @@
 """The flags of `mailer send`: what they say together, and which of them exclude each other."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailer.vocabulary.errors import UsageError
+from mailer.policy.asking import begin_ms, check_together, options_of
 from mailer.vocabulary.send_options import SendOptions
 
 if TYPE_CHECKING:
     from mailer.backends.sources.opening import Format
 
-TESTED = 3
-"""Rows that `--test-to` sends, unless told otherwise."""
 ITS_LIST = "mailmerge_database.csv"
 """The list that lies beside a template of mailmerge's, by its own default."""
 
@@ -49,37 +46,13 @@ class SendFlags:
 
     def check(self) -> None:
         """Raises `UsageError` E101 for flags that exclude each other, and for numbers that choose nothing."""
-        for one, other in (
-            ("new", "append"),
-            ("offset", "resume"),
-            ("sample", "limit"),
-            ("dry_run", "exclude_campaign"),
-            ("dry_run", "at"),
-            ("at", "wait"),
-            ("test_to", "append"),
-        ):
-            if getattr(self, one) and getattr(self, other):
-                raise UsageError("E101", f"{_flag(one)} and {_flag(other)} exclude each other", hint="leave out one")
-        for name, least in (("limit", 1), ("sample", 1), ("offset", 0), ("resume", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError("E101", f"{_flag(name)} {value}: at least {least}")
+        further = (("offset", "resume"), ("dry_run", "exclude_campaign"), ("dry_run", "at"), ("at", "wait"))
+        check_together(self, _flag, further, {"resume": 1})
 
     def options(self) -> SendOptions:
         """What they ask of this sending. `exclude` is as given: only the queue knows the whole id."""
-        options = SendOptions(
-            skip_bad=self.skip_bad or self.stream,
-            stream=self.stream,
-            append=self.append,
-            offset=self.resume - 1 if self.resume is not None else self.offset or 0,
-            limit=self.limit,
-            sample=self.sample,
-            exclude=self.exclude_campaign,
-            at_ms=begin_ms(self.at) if self.at is not None else None,
-        )
-        if self.test_to is not None and options.limit is None and options.sample is None:
-            options = replace(options, limit=TESTED)
-        return options
+        asked = self if self.resume is None else replace(self, offset=self.resume - 1)
+        return options_of(asked, begin_ms(self.at, _flag) if self.at is not None else None)
 
     def settings(self, campaign: Path | None) -> dict[str, object]:
         """The settings that they give, by full key. A single file as the campaign is its own template."""
@@ -104,19 +77,6 @@ class SendFlags:
 def is_letter(campaign: Path | None) -> bool:
     """True when the argument CAMPAIGN is a single-file template."""
     return campaign is not None and campaign.is_file() and campaign.suffix != ".toml"
-
-
-def begin_ms(text: str) -> int:
-    """Unix milliseconds of `--at`: ISO 8601, in local time without an offset. Raises `UsageError` E101."""
-    try:
-        at = datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        raise UsageError("E101", f"--at {text!r} is not a time", hint="--at 2026-11-21T18:00   (local time)") from None
-    if at < datetime.now(UTC):
-        raise UsageError(
-            "E101", f"--at {text} is in the past", hint="leave it out to begin now", safe="Nothing was sent."
-        )
-    return int(at.timestamp() * 1000)
 
 
 def _flag(name: str) -> str:

@@ -133,7 +133,7 @@ def test_a_time_without_an_offset_is_local() -> None:
     [
         ({"new": True, "append": True}, "exclude each other"),
         ({"sample": 2, "limit": 2}, "exclude each other"),
-        ({"limit": 0}, "limit=0: at least 1"),
+        ({"limit": 0}, "limit 0: at least 1"),
         ({"offset": -1}, "at least 0"),
         ({"at": "tomorrow"}, "is not a time"),
         ({"at": "2001-01-01"}, "is in the past"),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mailer.cli.send_flags import SendFlags, begin_ms
+from mailer.cli.send_flags import SendFlags
+from mailer.policy.asking import begin_ms
 from mailer.vocabulary.errors import UsageError
 from tests.cli.desk import Desk
 
@@ -47,12 +48,12 @@ def test_a_test_is_three_rows_unless_told_otherwise() -> None:
 def test_a_time_without_an_offset_is_local() -> None:
     """ISO 8601, and in the future."""
     soon = datetime.now(UTC) + timedelta(days=3)
-    assert begin_ms(soon.isoformat()) == int(soon.timestamp() * 1000)
+    assert begin_ms(soon.isoformat(), str) == int(soon.timestamp() * 1000)
     local = soon.astimezone().replace(tzinfo=None)
-    assert begin_ms(local.isoformat()) == int(soon.timestamp() * 1000)
+    assert begin_ms(local.isoformat(), str) == int(soon.timestamp() * 1000)
     for wrong in ("tomorrow", "2001-01-01", ""):
         with pytest.raises(UsageError):
-            begin_ms(wrong)
+            begin_ms(wrong, str)
 
 
 def test_a_single_file_is_the_template_and_keeps_every_row(tmp_path: Path) -> None:
