@@ -50,13 +50,18 @@ class Problem:
 class Built:
     """What became of some rows. A problem's row is among the drafts too, as `failed`, where its address is known.
 
-    The drafts of one row are neighbours. `unescaped` names a column for each row that put `<` or `&` into an HTML part.
+    The drafts of one row are neighbours. `unescaped` names a column for each row that put `<` or `&` into an HTML
+    part.
     """
 
     drafts: list[Draft] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unescaped: list[str] = field(default_factory=list)
+    repeated: list[tuple[int, str]] = field(default_factory=list)
+    """Row and address, where the address came before and the row is kept nevertheless."""
+    twins: list[tuple[int, str]] = field(default_factory=list)
+    """Row and address, where one came before that differs in the case of its local part alone."""
 
 
 class Intake:
@@ -68,6 +73,7 @@ class Intake:
         self._salt = bytes.fromhex(campaign.salt)
         self._date = date
         self._seen = Seen()
+        self._lowered = Seen()
         self._email_column: str | None = None
 
     def build(self, rows: Iterable[Row]) -> Built:
@@ -94,14 +100,14 @@ class Intake:
             built.problems.append(Problem(row.number, address.addr_spec if address is not None else "", error))
             if address is None:
                 raise InvalidRowError("", error.message) from error
-            self._remember(address.key)
+            self._remember(row, address.key, built)
             built.drafts.append(_failed(row, address, error, by_row=self._campaign.keeps_duplicates))
             return
         (first, key), *copies = composed.recipients
         if address is None and self._is_known(key):
             built.left_out.append(_left_out(row, first, LeftOutAs.DUPLICATE, "came before"))
             return
-        self._remember(key)
+        self._remember(row, key, built)
         if composed.unescaped is not None:
             built.unescaped.append(composed.unescaped)
         draft = Draft(
@@ -191,9 +197,19 @@ class Intake:
     def _is_known(self, key: str) -> bool:
         return not self._campaign.keeps_duplicates and key in self._seen
 
-    def _remember(self, key: str) -> None:
-        if not self._campaign.keeps_duplicates:
-            self._seen.add(key)
+    def _remember(self, row: Row, key: str, built: Built) -> None:
+        if self._campaign.keeps_duplicates and key in self._seen:
+            built.repeated.append((row.number, key))
+            return
+        lower = key.lower()
+        # Nearly every address is in lower case: only the others need a place of their own.
+        if key != lower:
+            if lower in self._seen or lower in self._lowered:
+                built.twins.append((row.number, key))
+            self._lowered.add(lower)
+        elif self._lowered and key in self._lowered:
+            built.twins.append((row.number, key))
+        self._seen.add(key)
 
 
 def withhold(drafts: Sequence[Draft], suppressed: Collection[str]) -> list[Draft]:

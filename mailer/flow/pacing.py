@@ -15,7 +15,7 @@ import structlog
 
 from mailer.flow.copies import Copies
 from mailer.interfaces.limiter import Bucket, Limiter
-from mailer.policy.pace import BURST_US, Pace, interval_us, pace_of
+from mailer.policy.pace import Pace, lateness_us, pace_of
 
 if TYPE_CHECKING:
     from mailer.flow.run import Route, Run
@@ -101,8 +101,8 @@ class Places:
 
     def is_past(self, copies: Copies, taken_at: float) -> bool:
         """True when a place taken then is worth nothing any more: a message now would meet that of the next place."""
-        intervals = [interval_us(rate) for _, rate in (*self._pace.of_relay(), *self._pace.of_domains(_emails(copies)))]
-        return bool(intervals) and time.monotonic() - taken_at > max(BURST_US, min(intervals)) / 1e6
+        counted = (*self._pace.of_relay(), *self._pace.of_domains(_emails(copies)))
+        return bool(counted) and time.monotonic() - taken_at > min(lateness_us(rate) for _, rate in counted) / 1e6
 
     def rest_s(self, run: "Run") -> float:
         """How long the run's chunk is to rest for those who had no turn; 0.0 when there are none."""

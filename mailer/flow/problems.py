@@ -74,12 +74,17 @@ class Problems:
 class Examples:
     """The first rows that were left out, for the warnings on the screen; the ledger keeps all of them.
 
-    `unescaped` counts, by column, the messages with a value that went into an HTML part as it is.
+    `unescaped` counts, by column, the messages with a value that went into an HTML part as it is. `kept` are rows whose
+    address came before and that are sent nevertheless, `twins` those where one came before that differs in case alone.
     """
 
     invalid: list[LeftOut] = field(default_factory=list)
     duplicate: list[LeftOut] = field(default_factory=list)
     unescaped: Counter[str] = field(default_factory=Counter)
+    kept: list[tuple[int, str]] = field(default_factory=list)
+    kept_count: int = 0
+    twins: list[tuple[int, str]] = field(default_factory=list)
+    twin_count: int = 0
     _repeated: Seen = field(default_factory=Seen)
 
     @property
@@ -96,6 +101,10 @@ class Examples:
             if len(kept) < MOST_EXAMPLES:
                 kept.append(row)
         self.unescaped.update(built.unescaped)
+        self.kept_count += len(built.repeated)
+        self.kept += built.repeated[: MOST_EXAMPLES - len(self.kept)]
+        self.twin_count += len(built.twins)
+        self.twins += built.twins[: MOST_EXAMPLES - len(self.twins)]
 
 
 def shorten(email: str) -> str:

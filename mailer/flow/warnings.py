@@ -18,7 +18,7 @@ SHOWN = 5
 def warnings_of(prepared: "Prepared", counts: Counts, examples: Examples) -> Iterator[SourceError]:
     """What is to be said of some rows; nothing when all is well.
 
-    E211 for invalid rows, W210 for duplicates, W203 for column names with spaces around them, W302 for what was not
+    E211 for invalid rows, W210 for duplicates, W211 for addresses that differ in case alone, W203 for column names with spaces around them, W302 for what was not
     escaped, W303 for messages without a text part.
     """
     source = prepared.source.name
@@ -43,6 +43,21 @@ def warnings_of(prepared: "Prepared", counts: Counts, examples: Examples) -> Ite
             f"{occur} more than once ({addresses + counts.duplicate} rows) – the first is kept",
             where=shown,
             hint="--duplicates=keep to send every row",
+        )
+    if examples.kept:
+        yield SourceError(
+            "W210",
+            f"{_rows(examples.kept_count)} an address that came before – every row is sent",
+            where=_places(examples.kept),
+            hint="--duplicates=first to send only the first of them",
+        )
+    if examples.twins:
+        yield SourceError(
+            "W211",
+            f"{_rows(examples.twin_count)} an address that differs from another in case alone – both are kept",
+            where=_places(examples.twins),
+            why="Before the @ the case may matter (RFC 5321 section 2.4), and nearly never does.",
+            hint="leave one of them out, if it is the same person",
         )
     for column, count in examples.unescaped.most_common(1):
         yield SourceError(
@@ -69,3 +84,11 @@ def _told(row: LeftOut) -> str:
     except AddressError:
         return f'row {row.row}: "{row.email[:80]}" is not an e-mail address: {row.reason}'
     return f"row {row.row} ({shorten(address.addr_spec)}): {row.reason}"
+
+
+def _rows(count: int) -> str:
+    return "1 row has" if count == 1 else f"{count} rows have"
+
+
+def _places(rows: list[tuple[int, str]]) -> str:
+    return "\n".join(f"row {row}  {shorten(email)}" for row, email in rows[:SHOWN])

@@ -8,6 +8,7 @@ import pytest
 
 from mailer.backends.redis.ledgers import Ledgers
 from mailer.flow.problems import BadRowsError
+from mailer.flow.warnings import warnings_of
 from mailer.vocabulary.campaign import CampaignState, CampaignStatus
 from mailer.vocabulary.chunk import Draft
 from mailer.vocabulary.errors import MailerError, SourceError, UsageError
@@ -305,3 +306,17 @@ async def test_the_token_needs_its_secret(shop: Shop) -> None:
         shop.prepared(shop.people(2))
     assert refused.value.code == "E133"
     shop.prepared(shop.people(2), token_secret=b"0123456789abcdef")
+
+
+async def test_rows_that_are_kept_twice_and_addresses_that_differ_in_case_are_told(
+    ledgers: Ledgers, shop: Shop
+) -> None:
+    """Both are sent, and somebody should know (W210, W211)."""
+    people = shop.csv(["ann@x.test,A,A", "Ann@X.test,A,A", "bob@x.test,B,B", "bob@x.test,B,B", "CARL@x.test,C,C"])
+    told: dict[str, list[str]] = {}
+    for duplicates in ("first", "keep"):
+        prepared = shop.prepared(people, duplicates=duplicates)
+        submitted = await shop.submission(ledgers, people, prepared=prepared).run()
+        assert submitted is not None
+        told[duplicates] = [warning.code for warning in warnings_of(prepared, submitted.counts, submitted.examples)]
+    assert told == {"first": ["W210", "W211"], "keep": ["W210", "W211"]}
