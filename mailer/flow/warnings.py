@@ -18,8 +18,8 @@ SHOWN = 5
 def warnings_of(prepared: "Prepared", counts: Counts, examples: Examples) -> Iterator[SourceError]:
     """What is to be said of some rows; nothing when all is well.
 
-    E211 for invalid rows, W210 for duplicates, W211 for addresses that differ in case alone, W203 for column names with spaces around them, W302 for what was not
-    escaped, W303 for messages without a text part.
+    E211 for invalid rows, W210 for duplicates, W211 for addresses that differ in case alone, W203 for column names with
+    spaces around them, W302 for what was not escaped, W303 for messages without a text part.
     """
     source = prepared.source.name
     if prepared.source.trimmed:
