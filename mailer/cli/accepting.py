@@ -12,6 +12,7 @@ from mailer.cli.waiting import progress
 from mailer.flow.preflight import preflight
 from mailer.flow.submission import Submission, Submitted
 from mailer.flow.warnings import warnings_of
+from mailer.policy.pace import least_seconds
 from mailer.reports.figures import moment
 from mailer.vocabulary.campaign import CampaignState
 from mailer.vocabulary.errors import UsageError
@@ -117,8 +118,7 @@ def _protection(setting: "Setting") -> str:
 
 
 def _eta(prepared: "Prepared", count: int) -> str:
-    seconds = max(count * rate.seconds / rate.messages for rate in prepared.delivery.rate)
-    return f", about {_span(seconds)}" if count else ""
+    return f", about {_span(least_seconds(count, prepared.delivery.rate))}" if count else ""
 
 
 def _span(seconds: float) -> str:

@@ -1,9 +1,20 @@
 """Pace: what a message is counted with, so that no relay and no domain behind it gets more than was agreed.
 
-Places are spaced evenly (GCRA, the leaky bucket as a meter). An idle time earns no credit: below 10 messages a second
-there is no burst at all, above it one of 100 ms worth, because sleepers are not woken to the microsecond. So any
-stretch of `t` seconds sees at most `rate * (t + 0.1)` messages, and one. Of several rates the slowest decides, for
-whoever keeps 300 a minute in this way keeps 10 a second too.
+**One line for a relay and login**, shared by all campaigns that have a `rate`, whichever worker sends their messages;
+a campaign without one is not counted. Behind it, every domain with a `domain_rate` has a line of its own.
+
+**The fastest rate of a line spaces its messages** (GCRA, the leaky bucket as a meter): `10/s` is one each 100 ms. An
+idle time earns no credit: below 10 messages a second there is no burst at all, above it one of 100 ms worth, because
+sleepers are not woken to the microsecond. So any stretch of `t` seconds sees at most `rate * (t + 0.1)` messages, and
+one. A rate that stands alone is the fastest: `20000/day` by itself is one message each 4.3 s.
+
+**Every other rate of a line is a quota over a sliding window**: in no 24 hours, whenever they begin, are there more
+than 20 000 messages, on the queue server's clock, and so many may go as fast as the spacing allows. So
+`["10/s", "20000/day"]` is 10 a second for 33 minutes, and then as many as those of the day before make room for.
+Places are counted in parts of a 60th of the window, and each part as a whole: what was full is free again after the
+window, at most one part of it, and the time that a message may begin after its place. A place that was taken counts,
+also when nothing came of it. A quota counts all messages of the line, those of campaigns without it too, from the
+first one on of a campaign that has it.
 """
 
 import math
@@ -22,7 +33,7 @@ BURST_US = 100_000
 _MICRO = 1_000_000
 
 Counted = tuple[str, Rate]
-"""The name of a bucket, and how much of it there may be."""
+"""The name of a line, and how much of it there may be. A line that has several rates is named once for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +41,17 @@ class Pace:
     """What the messages of a campaign over one relay are counted with. Domains are in lower-case A-labels."""
 
     line: str
-    rate: Rate | None
+    rates: tuple[Rate, ...]
     domain_rates: Mapping[str, Rate]
 
     @property
     def interval_s(self) -> float:
         """Seconds between two messages to the relay; 0.0 where only domains are limited."""
-        return interval_us(self.rate) / _MICRO if self.rate is not None else 0.0
+        return min(map(interval_us, self.rates), default=0) / _MICRO
 
     def of_relay(self) -> list[Counted]:
         """What every message is counted with: the line of the relay, whichever campaign it belongs to."""
-        return [(self.line, self.rate)] if self.rate is not None else []
+        return [(self.line, rate) for rate in self.rates]
 
     def of_domains(self, emails: Iterable[str]) -> list[Counted]:
         """What a message to these addresses is counted with besides: once for each limited domain among them."""
@@ -52,12 +63,19 @@ class Pace:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """So many messages in any window of so many microseconds."""
+
+    messages: int
+    window_us: int
+
+
 def pace_of(line: str, delivery: DeliverySettings) -> Pace | None:
     """The pace of a campaign over the relay that `line` names (see `line_of`); None when it knows no limits."""
     if not delivery.rate and not delivery.domain_rate:
         return None
-    slowest = max(delivery.rate, key=interval_us, default=None)
-    return Pace(line, slowest, {_a_labels(domain): rate for domain, rate in delivery.domain_rate.items()})
+    return Pace(line, delivery.rate, {_a_labels(domain): rate for domain, rate in delivery.domain_rate.items()})
 
 
 def line_of(route: Route) -> str:
@@ -75,6 +93,35 @@ def interval_us(rate: Rate) -> int:
 def slack_us(rate: Rate) -> int:
     """Microseconds that a message may come before its even place: none at 10/s and below, nearly 100 ms far above."""
     return max(0, BURST_US - interval_us(rate))
+
+
+def lateness_us(spacing: Rate) -> int:
+    """Microseconds after its place at which a message may still begin; later, it would meet that of the next place."""
+    return max(BURST_US, interval_us(spacing))
+
+
+def shape(rates: Iterable[Rate]) -> tuple[Rate, list[Quota]]:
+    """The rate that spaces the messages of a line (the fastest), and what all others allow. At least one is needed.
+
+    The windows are wider by what a message may be late: its place and its begin need not lie in the same one.
+    """
+    spacing, *others = sorted(dict.fromkeys(rates), key=interval_us)
+    return spacing, [quota_of(rate, lateness_us(spacing)) for rate in others]
+
+
+def quota_of(rate: Rate, late_us: int = 0) -> Quota:
+    """A rate as a quota. Parts of a message are none: `2.5/s` is two in any second, `0.5/h` is one in any two hours."""
+    window_us = math.ceil(Fraction(rate.seconds) * _MICRO) if rate.messages >= 1 else interval_us(rate)
+    return Quota(max(1, int(rate.messages)), window_us + late_us)
+
+
+def least_seconds(messages: int, rates: Iterable[Rate]) -> float:
+    """Seconds from the first to the last of so many messages, when a line that nobody else uses has these rates."""
+    if not (known := list(rates)) or messages < 1:
+        return 0.0
+    spacing, quotas = shape(known)
+    even_us = (messages - 1) * interval_us(spacing)
+    return max([even_us, *((messages - 1) // quota.messages * quota.window_us for quota in quotas)]) / _MICRO
 
 
 def _a_labels(domain: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.policy.pace import interval_us, line_of, pace_of, slack_us
+from mailer.policy.pace import Pace, Quota, interval_us, least_seconds, line_of, pace_of, quota_of, shape, slack_us
 from mailer.vocabulary.quantity import Rate, parse_rate
 from mailer.vocabulary.route import Route, Security
 from mailer.vocabulary.settings import DeliverySettings
@@ -17,12 +17,47 @@ def test_without_limits_nothing_is_counted() -> None:
     assert pace_of("relay:587", DeliverySettings()) is None
 
 
-def test_of_several_rates_the_slowest_decides() -> None:
-    pace = pace_of("relay:587", DeliverySettings(rate=(FAST, SLOW)))
+def test_all_rates_of_a_campaign_are_those_of_its_line() -> None:
+    pace = pace_of("relay:587", DeliverySettings(rate=(SLOW, FAST)))
     assert pace is not None
-    assert pace.of_relay() == [("relay:587", SLOW)]
-    assert pace.interval_s == 0.2
+    assert pace.of_relay() == [("relay:587", SLOW), ("relay:587", FAST)]
     assert pace.of_domains(["a@gmail.com"]) == []
+
+
+def test_the_fastest_rate_spaces_and_all_others_are_quotas() -> None:
+    daily = parse_rate("20000/day")
+    assert shape([daily, FAST, SLOW, FAST]) == (FAST, [Quota(300, 60_100_000), Quota(20_000, 86_400_100_000)])
+    assert Pace("relay:587", (daily, FAST), {}).interval_s == 0.1
+    assert shape([daily]) == (daily, [])
+    assert Pace("relay:587", (), {"x.test": SLOW}).interval_s == 0
+
+
+@pytest.mark.parametrize(
+    ("rate", "quota"),
+    [("1/s", Quota(1, 1_000_000)), ("2.5/s", Quota(2, 1_000_000)), ("0.5/h", Quota(1, 7_200_000_000))],
+)
+def test_a_quota_has_whole_messages_and_never_more_than_the_rate(rate: str, quota: Quota) -> None:
+    assert quota_of(parse_rate(rate)) == quota
+
+
+def test_a_window_is_wider_by_what_a_message_may_be_late() -> None:
+    rates = [parse_rate(rate) for rate in ("2/s", "30/min")]
+    assert shape(rates)[1] == [Quota(30, 60_500_000)]
+
+
+@pytest.mark.parametrize(
+    ("messages", "rates", "seconds"),
+    [
+        (1000, [], 0),
+        (1, ["10/s"], 0),
+        (101, ["10/s"], 10),
+        (100, ["100/min", "10/s"], 9.9),
+        (101, ["100/min", "10/s"], 60.1),
+        (50_000, ["10/s", "20000/day"], 2 * 86_400.1),
+    ],
+)
+def test_how_long_a_campaign_takes_at_least(messages: int, rates: list[str], seconds: float) -> None:
+    assert least_seconds(messages, map(parse_rate, rates)) == seconds
 
 
 @pytest.mark.parametrize(

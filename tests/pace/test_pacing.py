@@ -20,7 +20,7 @@ from mailer.vocabulary.quantity import parse_rate
 from mailer.vocabulary.settings import DeliverySettings
 from tests.flow.relay import OK, ScriptedRelay, Step
 from tests.ledger.campaigns import checked, message, records, running
-from tests.ledger.hands import hand
+from tests.ledger.hands import hand, reconciler
 from tests.pace.model import busiest
 from tests.servers import until
 
@@ -100,6 +100,60 @@ async def test_who_must_wait_long_waits_in_the_queue_and_has_no_attempt_burned(l
         await delivery.work(campaign.id, 0)
         assert await rests_for(ledgers, campaign) > 3
     assert relay.opened == 1
+
+
+async def test_a_full_quota_is_waited_for_in_the_queue_however_long_that_is(ledgers: Ledgers) -> None:
+    drafts = people("x.test", count=12)
+    campaign = await running(ledgers, drafts[:6], drafts[6:], delivery=limits("4/day", "50/s"))
+    relay = Relay()
+    begun_at = time.monotonic()
+    async with at_work(ledgers, relay) as delivery:
+        await asyncio.gather(delivery.work(campaign.id, 0), delivery.work(campaign.id, 1))
+    # What may go goes at once, not one message each six hours.
+    assert time.monotonic() - begun_at < 4
+    status = await checked(ledgers, campaign)
+    assert (status.totals.sent, status.totals.queued) == (4, 8)
+    assert sum(record.attempts for record in await records(ledgers, campaign)) == 4
+    # Both chunks rest until the first message counts no longer: a day, and less than a 60th of one.
+    assert 86_400 - 5 < await rests_for(ledgers, campaign) <= 86_401 * 61 / 60
+    due = await ledgers.redis.zrange(ledgers.keys.base(campaign.id) + "due", 0, -1)
+    assert sorted(due) == [b"0", b"1"]
+    # Nobody makes a job for them before that, and the worker knows when to look.
+    healing = reconciler(ledgers)
+    waiting = await ledgers.jobs.waiting()
+    assert await healing.revive() == 0
+    assert await ledgers.jobs.waiting() == waiting
+    next_due_s = await healing.next_due_s()
+    assert next_due_s is not None
+    assert 86_400 - 5 < next_due_s <= 86_401 * 61 / 60
+
+
+async def test_when_a_quota_has_room_again_the_chunk_goes_on(ledgers: Ledgers) -> None:
+    """After the window: the same chunk, the same claim, and nobody twice."""
+    campaign = await running(ledgers, people("x.test", count=6), delivery=limits("4/day", "50/s"))
+    relay = Relay()
+    async with at_work(ledgers, relay) as delivery:
+        await delivery.work(campaign.id, 0)
+        assert (await checked(ledgers, campaign)).totals.sent == 4
+        # As if a day had passed: what the quota knew has expired.
+        async with ledgers.redis.pipeline(transaction=False) as pipe:
+            pipe.expire(f"{ledgers.keys.prefix}:quota:relay.test:587", 0)
+            await pipe.execute()
+        await delivery.work(campaign.id, 0)
+    assert (await checked(ledgers, campaign)).state is CampaignState.FINISHED
+    assert relay.taken.total() == len(relay.begun) == 6
+
+
+async def test_a_quota_of_the_relay_is_kept_beside_the_rate_of_a_domain(ledgers: Ledgers) -> None:
+    campaign = await running(
+        ledgers, people("slow.test", "x.test", count=6), delivery=limits("50/s", "8/h", slow="30/s")
+    )
+    relay = Relay()
+    async with at_work(ledgers, relay) as delivery:
+        await delivery.work(campaign.id, 0)
+    assert len(relay.begun) == 8
+    assert 3600 - 5 < await rests_for(ledgers, campaign) <= 3661
+    assert (await checked(ledgers, campaign)).totals.queued == 4
 
 
 async def test_a_domain_that_must_wait_holds_up_nobody_else(ledgers: Ledgers) -> None:
