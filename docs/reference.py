@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import typer
 from typer.main import get_command
@@ -81,11 +82,11 @@ def commands() -> Iterator[str]:
             yield from one_command(f"mailer {name}", command)
 
 
-def one_command(name: str, command: typer.core.TyperCommand) -> Iterator[str]:
+def one_command(name: str, command: Any) -> Iterator[str]:
     """Heading, purpose, example, flags."""
     example, _, told = inspect.cleandoc(command.help or "").partition("\n\n")
     yield from (f"### `{name}`", "", " ".join(told.split()), "", f"`{example.removeprefix('Example: ')}`", "")
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for parameter in command.params:
         if getattr(parameter, "hidden", False):
             continue
@@ -105,7 +106,7 @@ def setting_tables() -> Iterator[str]:
     short = {key: name for name, key in SHORT_NAMES.items()}
     for section, name in SECTIONS.items():
         yield from (f"### `[{section}]`", "")
-        rows = []
+        rows: list[tuple[str, ...]] = []
         body = classes[name].body
         for field, doc in pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr) and isinstance(field.target, ast.Name):

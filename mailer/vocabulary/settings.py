@@ -108,7 +108,7 @@ class DeliverySettings:
     """`[delivery]`: pace, retries, and when to stop."""
 
     rate: RatesSetting = ()
-    """Messages in a period over all workers together, as `20/s`; of several, the fastest spaces, the others are quotas."""
+    """Messages in a period over all workers, as `20/s`; of several, the fastest spaces, the others are quotas."""
     domain_rate: dict[str, RateSetting] = field(default_factory=dict)
     """The same for single recipient domains: `"gmail.com" = "5/s"`."""
     priority: int = 0
