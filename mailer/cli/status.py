@@ -96,6 +96,7 @@ def status_document(status: "CampaignStatus") -> dict[str, Any]:
         "created": _time(campaign.created_ms),
         "started": _time(status.started_ms),
         "finished": _time(status.finished_ms),
+        "begins": _time(status.at_ms),
         "next_due": _time(status.next_due_ms),
         "totals": status.totals.to_dict(),
     }

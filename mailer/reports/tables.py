@@ -1,6 +1,7 @@
 """The other tables of the terminal: all campaigns, the reasons of one, its recipient domains."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 
 from rich import box
 from rich.measure import Measurement
@@ -20,7 +21,7 @@ _NOT_SENT_OF_DOMAIN = (State.DEFERRED, State.REFUSED, State.FAILED, State.SUPPRE
 
 
 def status_table(campaigns: Iterable[CampaignStatus], *, width: int = 100, color: bool = False) -> str:
-    """One line a campaign: id, state, how its recipients fare; below them why each paused one is paused.
+    """One line a campaign: id, state, how its recipients fare; below them why one is paused, and when one goes on.
 
     `open` counts all that are not final, the deferred among them. The mark at the end says whether the totals add up.
     """
@@ -51,7 +52,22 @@ def status_table(campaigns: Iterable[CampaignStatus], *, width: int = 100, color
         for status in statuses
         if status.cancelled_reason
     ]
-    return drawn(_fitting(build, _NOT_SENT, width), *paused, *cancelled, width=width, color=color)
+    waiting = [plain(told) for status in statuses if (told := _waits_for(status)) is not None]
+    return drawn(_fitting(build, _NOT_SENT, width), *paused, *cancelled, *waiting, width=width, color=color)
+
+
+def _waits_for(status: CampaignStatus) -> str | None:
+    """When a campaign on which nobody works now begins, or goes on."""
+    if status.state is CampaignState.SCHEDULED and status.at_ms is not None:
+        return f"{status.campaign.id} begins at {_moment_of(status.at_ms)}"
+    at_work = status.totals.claimed + status.totals.sending
+    if status.state is CampaignState.RUNNING and status.next_due_ms is not None and not at_work:
+        return f"{status.campaign.id} goes on at {_moment_of(status.next_due_ms)}"
+    return None
+
+
+def _moment_of(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def reason_table(report: Report, *, width: int = 100, color: bool = False) -> str:

@@ -94,3 +94,4 @@ def test_a_campaign_for_later_is_stored_and_said_when(desk: Desk) -> None:
     (campaign_id,) = [word.rstrip(":") for word in done.out.split() if word.startswith(f"{desk.name}-")]
     status = desk.run("status", campaign_id, "--json")
     assert '"scheduled"' in status.out
+    assert f"{campaign_id} begins at 2999-01-01 08:00:00Z" in desk.run("status", campaign_id).out
