@@ -22,7 +22,9 @@ WEB = 8025
 
 
 async def capture_mail(invocation: "Invocation", *, port: int, web: int = WEB) -> int:
-    """Take mail until Ctrl-C or SIGTERM; one line on stdout for each message, under `--json` one object.
+    """Take mail until Ctrl-C or SIGTERM; one line on stdout for each message.
+
+    Under `--json` one object for each, and a first one that says where the server is.
 
     The page is on `web` or the next free port after it. Without the `[web]` extra there is none, and it says so.
     """
@@ -43,6 +45,7 @@ async def capture_mail(invocation: "Invocation", *, port: int, web: int = WEB) -
         AsyncExitStack() as stack,
     ):
         invocation.say(f"capture server on {server.url}  (STARTTLS required, any login accepted)")
+        page = None
         try:
             site = await stack.enter_async_context(mail_page(server.mailbox, pulse, port=web))
         except UsageError as error:
@@ -50,8 +53,11 @@ async def capture_mail(invocation: "Invocation", *, port: int, web: int = WEB) -
                 raise
             invocation.say(f"  no page to look at the mail: {error.message}; {error.hint}")
         else:
-            invocation.say(f"  the mail: {site.url}")
+            page = site.url
+            invocation.say(f"  the mail: {page}")
         invocation.say(f"  MAILER_SMTP_URL={server.url}\n  MAILER_SMTP_CA_FILE={server.ca_file}\n  Ctrl-C ends it")
+        if invocation.as_json:
+            invocation.document(url=server.url, ca_file=str(server.ca_file), web=page)
         code = await until_stopped()
         invocation.say(f"{server.mailbox.accepted} messages taken")
     return code

@@ -35,12 +35,13 @@ class Invocation:
 
     @property
     def live(self) -> bool:
-        """True where stderr is a terminal that can redraw: a progress bar may run there.
+        """True where stderr is a terminal that can redraw: a progress bar may run there."""
+        return sys.stderr.isatty() and self.may_redraw and not self.as_json and self.verbosity >= 0
 
-        Redrawing takes escape sequences, which NO_COLOR and TERM=dumb rule out.
-        """
-        is_plain = self.no_color or bool(self.environ.get("NO_COLOR")) or self.environ.get("TERM") == "dumb"
-        return sys.stderr.isatty() and not is_plain and not self.as_json and self.verbosity >= 0
+    @property
+    def may_redraw(self) -> bool:
+        """False where NO_COLOR, --no-color or TERM=dumb rule out the escape sequences that redrawing takes."""
+        return not (self.no_color or self.environ.get("NO_COLOR") or self.environ.get("TERM") == "dumb")
 
     @property
     def color_live(self) -> bool:

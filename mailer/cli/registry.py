@@ -58,7 +58,10 @@ def everywhere(
     if version:
         from mailer import __version__
 
-        print(f"mailer {__version__}")
+        if context.obj.as_json:
+            context.obj.document(version=__version__)
+        else:
+            print(f"mailer {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
         raise UsageError("E101", "the command is missing", hint="mailer --help")

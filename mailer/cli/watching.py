@@ -60,7 +60,7 @@ def _screen(invocation: "Invocation") -> Iterator[Show]:
     """The way of showing that fits stdout: redrawn on a terminal, lines elsewhere, nothing before the document."""
     if invocation.as_json:
         yield lambda _status, _rate: None
-    elif sys.stdout.isatty() and invocation.environ.get("TERM") != "dumb":
+    elif sys.stdout.isatty() and invocation.may_redraw:
         yield from _redrawn(invocation)
     else:
         yield _Lines(invocation)

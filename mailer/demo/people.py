@@ -74,8 +74,9 @@ def _rows(messages: int) -> Iterator[dict[str, object]]:
             if person["email"] == _NAMELESS:
                 del person["first_name"]
         yield person
-    for number in range(1, _DUPLICATES + 1):
-        yield _person(number)
+    for number in range(_DUPLICATES):
+        # Of those between the special ones, however close these stand.
+        yield _person(number * step + 1)
     yield {**_person(messages), "email": "two@@signs.example"}
 
 
