@@ -304,8 +304,7 @@ def _variables(stage: Stage) -> dict[str, str]:
 
 def _next_steps(invocation: "Invocation", stage: Stage, campaign_id: str, *, keep: bool) -> None:
     invocation.say(f"\n  Next:  mailer report {campaign_id} --refused         who was refused, and why")
-    invocation.say("         mailer capture                              a mail server to try your own campaign with")
-    invocation.say("         mailer send --help                          send your own")
+    invocation.say("         mailer init my-campaign                     make your own (4 files, 1 minute)")
     if keep:
         told = "\n".join(f"    export {name}={value}" for name, value in _variables(stage).items())
         invocation.say(f"\n  Everything stays up until Ctrl-C. In another terminal:\n{told}")

@@ -38,8 +38,16 @@ def _bar(invocation: "Invocation", name: str) -> Iterator[Progress]:
     import sys
 
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as RichProgress
+    from rich.table import Column
+    from rich.text import Text
+
+    class Note(ProgressColumn):
+        """What gives way on a narrow terminal; the numbers do not."""
+
+        def render(self, task: Task) -> Text:
+            return Text(task.fields["note"], no_wrap=True, overflow="ellipsis")
 
     # What other lines say is no markup: `[y/N]` would be taken for a tag.
     console = Console(
@@ -51,11 +59,11 @@ def _bar(invocation: "Invocation", name: str) -> Iterator[Progress]:
         highlight=False,
     )
     columns = (
-        TextColumn("  {task.description}", markup=False),
-        BarColumn(bar_width=32),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-        TimeElapsedColumn(),
+        TextColumn("  {task.description}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=24, table_column=Column(no_wrap=True)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        Note(),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
     )
     with RichProgress(*columns, console=console) as bar:
         yield _Bar(bar, name)
