@@ -13,13 +13,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policy": {"vocabulary"},
     "interfaces": {"vocabulary"},
     "flow": {"vocabulary", "policy", "interfaces", ""},
-    "backends": {"vocabulary", "policy", "interfaces", ""},
+    "backends": {"vocabulary", "policy", "interfaces", "failpoints", ""},
     "reports": {"vocabulary", "policy"},
     "logs": set(),
+    "failpoints": set(),
     "config": {"vocabulary", "policy", "interfaces", "backends"},
     "capture": {"vocabulary", "policy"},
     "demo": {"vocabulary"},
-    "worker": {"vocabulary", "policy", "interfaces", "flow", "backends", "config", "logs", ""},
+    "worker": {"vocabulary", "policy", "interfaces", "flow", "backends", "config", "logs", "failpoints", ""},
     "cli": {
         "vocabulary",
         "policy",
@@ -128,7 +129,7 @@ def test_nothing_is_pickled() -> None:
 
 def test_only_the_configuration_and_the_edges_read_the_environment() -> None:
     # The embedded server gets a cleaned environment handed on, and a place for its socket.
-    exempt = {"backends/embedded.py", "backends/embedded_folder.py"}
+    exempt = {"backends/embedded.py", "backends/embedded_folder.py", "failpoints.py"}
     reading = {"config", "cli", "api", "worker", "testing"}
     for path in modules():
         if room_of(path) not in reading and path.relative_to(PACKAGE).as_posix() not in exempt:

@@ -3,7 +3,9 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from mailer.backends.redis.connection import check_server
+from redis.exceptions import ResponseError
+
+from mailer.backends.redis.connection import check_server, meaning
 from mailer.backends.redis.server import redis_ms
 from mailer.cli.complaints import server_warning, warn
 from mailer.cli.opening import open_campaign, open_queue, read_setting
@@ -37,7 +39,13 @@ async def _look(invocation: "Invocation", ledgers: "Ledgers", ids: list[str]) ->
         with suppress(UsageError):
             statuses.append(await ledgers.campaigns.status(campaign_id))
     workers = await ledgers.fleet.alive()
-    warnings: list[MailerError] = [server_warning(text) for text in await check_server(ledgers.redis, ledgers.keys)]
+    warnings: list[MailerError] = []
+    try:
+        warnings += [server_warning(text) for text in await check_server(ledgers.redis, ledgers.keys)]
+    except ResponseError as error:
+        # It does not write: what it holds can be told all the same.
+        warnings.append(meaning(redact(ledgers.url), error))
+    warnings += [_idle(worker) for worker in workers if not worker.is_healthy]
     waiting = sum(status.totals.open for status in statuses if status.state is CampaignState.RUNNING)
     if waiting and not workers:
         warnings.append(deserted(waiting, await _silent_s(ledgers)))
@@ -57,6 +65,11 @@ def deserted(waiting: int, silent_s: float | None) -> QueueError:
     return QueueError("W510", f"{messages} queued, but no worker has reported {how_long}", hint="mailer worker")
 
 
+def _idle(worker: "Worker") -> QueueError:
+    """W515: a worker lives and claims nothing."""
+    return QueueError("W515", f"the worker {worker.host} pid {worker.pid} claims nothing: {worker.health}")
+
+
 def _tell(
     invocation: "Invocation",
     statuses: "list[CampaignStatus]",
@@ -67,7 +80,10 @@ def _tell(
     if invocation.as_json:
         invocation.document(
             campaigns=[status_document(status) for status in statuses],
-            workers=[{"host": worker.host, "pid": worker.pid, "version": worker.version} for worker in workers],
+            workers=[
+                {"host": worker.host, "pid": worker.pid, "version": worker.version, "health": worker.health}
+                for worker in workers
+            ],
             queue={"url": redact(url)},
             warnings=[warning.to_dict() for warning in warnings],
         )

@@ -5,6 +5,8 @@ import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from mailer.backends.redis.connection import check_server
 from mailer.cli.invocation import duration
 from mailer.cli.opening import open_queue, read_setting
@@ -38,6 +40,9 @@ async def work(invocation: "Invocation", *, processes: int, connections: int | N
             burst=burst,
             logs=invocation.logs,
         )
+        # Whoever is started later, in place of one that died, must not begin a new ledger in a void.
+        identity = await ledgers.redis.get(ledgers.keys.identity)
+        orders = structs.replace(orders, ledger=(identity or b"").decode())
         supervisor = Supervisor(orders, processes)
         signals = _listen(supervisor)
         invocation.say(f"{processes} worker process{'es' if processes > 1 else ''}; Ctrl-C drains")

@@ -25,6 +25,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     ca_pem: str | None = None
     password: str | None = None
     burst: bool = False
+    ledger: str = ""
+    """Identity of the ledger that they are for; empty: the one that is there."""
     log_format: Literal["text", "json"] = "text"
     log_level: str = "warning"
 

@@ -17,15 +17,19 @@ from mailer.backends.redis.campaigns import Campaigns
 from mailer.backends.redis.connection import check_server, connect, explained
 from mailer.backends.redis.delivery import RedisDelivery
 from mailer.backends.redis.fleet import BEAT_S, Fleet, Worker, host_name, new_owner
+from mailer.backends.redis.gate import Gate
 from mailer.backends.redis.jobs import Jobs, worker_settings
 from mailer.backends.redis.keys import Keys
 from mailer.backends.redis.limiter import RedisLimiter
 from mailer.backends.redis.reconciler import RedisReconciler
 from mailer.backends.redis.recorder import Recorder
+from mailer.backends.redis.replay import Replayer
 from mailer.config.redis_url import redact
+from mailer.failpoints import reached
 from mailer.flow.delivery import Delivery
-from mailer.worker.heartbeat import Heartbeat, lease_clock
+from mailer.worker.heartbeat import Heartbeat
 from mailer.worker.routes import Routes
+from mailer.worker.watch import Watch
 
 if TYPE_CHECKING:
     from mailer.backends.smtp.transcript import Keep
@@ -54,15 +58,20 @@ class WorkerProcess:
         self.keys = Keys(orders.prefix)
         self.redis = connect(orders.queue_url, patience=PATIENCE)
         self.campaigns = Campaigns(self.redis, self.keys)
-        self._jobs = Jobs(self.redis, self.keys)
+        self._jobs = Jobs(self.redis, self.keys, lease_s=orders.lease_s)
         self._fleet = Fleet(self.redis, self.keys, orders.lease_s)
         self._reconciler = RedisReconciler(self.campaigns, self._fleet, self._jobs, self.owner)
         self._routes = Routes(orders, transcript)
         worker = Worker(owner=self.owner, host=host_name(), pid=os.getpid(), version=__version__)
         self._heartbeat = Heartbeat(orders.queue_url, self.keys, worker, orders.lease_s)
         self._recorder = Recorder(self.redis, self.keys, grace_s=LAST_WORDS_S)
+        ledger = RedisDelivery(self.campaigns, self._recorder, self._jobs, self.owner, lambda: self._heartbeat.holds)
+        replayer = Replayer(self.campaigns, self._recorder, self._jobs, self.owner, ledger.in_hand)
+        gate = Gate(self.redis, self.keys, orders.lease_s)
+        self._watch = Watch(self.owner, self._heartbeat, gate, replayer, self._recorder, orders.lease_s)
+        ledger.door = self._watch
         self._delivery = Delivery(
-            RedisDelivery(self.campaigns, self._recorder, self._jobs, self.owner, lambda: self._heartbeat.holds),
+            ledger,
             self._routes.of,
             f"{worker.host}:{worker.pid}",
             RedisLimiter(self.redis, self.keys),
@@ -81,6 +90,7 @@ class WorkerProcess:
                 stack.push_async_callback(self._leave)
                 await stack.enter_async_context(self._heartbeat)
                 await stack.enter_async_context(self._recorder)
+                await stack.enter_async_context(self._watch)
                 stack.push_async_callback(self._routes.close)
                 self._stack = stack.pop_all()
         return self
@@ -89,7 +99,7 @@ class WorkerProcess:
         # A client of its own: what is patient with a server that restarts is too patient with a wrong address.
         redis = connect(self.orders.queue_url)
         try:
-            return await check_server(redis, self.keys)
+            return await check_server(redis, self.keys, ledger=self.orders.ledger)
         finally:
             await redis.aclose()
 
@@ -127,6 +137,7 @@ class WorkerProcess:
         """Work until stopped, or until `until` says that it is enough (asked ten times a second)."""
         self.heal()
         reader = asyncio.create_task(self._read())
+        watching = asyncio.create_task(self._end_when_gone())
         try:
             while not self._over.is_set():
                 if until is not None and await self._enough(until):
@@ -137,7 +148,14 @@ class WorkerProcess:
                         await self._over.wait()
             await self._drain()
         finally:
+            await _cancelled(watching)
             await _cancelled(reader)
+        self._watch.check()
+
+    async def _end_when_gone(self) -> None:
+        """Nothing may be created in a ledger that is not the one that was there, and nothing is left to wait for."""
+        await self._watch.gone.wait()
+        self.stop_now()
 
     async def _enough(self, until: Until) -> bool:
         try:
@@ -147,6 +165,7 @@ class WorkerProcess:
 
     async def _drain(self) -> None:
         """Wait for the chunks that run, as long as the grace allows; then cancel them."""
+        reached("in_shutdown")
         running = self._running()
         if running:
             now = asyncio.create_task(self._now.wait())
@@ -173,6 +192,7 @@ class WorkerProcess:
         """arq's one function. What goes wrong here leaves a chunk without a job, and the reconciler makes a new one."""
         try:
             await self._delivery.work(campaign_id, chunk)
+            reached("before_arq_finish")
         except (RedisError, OSError) as error:
             log.warning("chunk put off", campaign=campaign_id, chunk=chunk, cause=str(error) or type(error).__name__)
         except Exception:
@@ -213,19 +233,18 @@ class WorkerProcess:
 
     async def _reconcile(self) -> None:
         """Heal, every two seconds or when a retry is due, if it is our turn."""
-        answering_since = lease_clock()
         while True:
             rest_s = most_s = min(BEAT_S, self.orders.lease_s)
             try:
                 if await self._reconciler.lead():
-                    if lease_clock() - answering_since >= self.orders.lease_s:
+                    # Nobody is declared dead before Redis has answered for one lease: living workers record first.
+                    if self._watch.steady_s >= self.orders.lease_s:
                         await self._reconciler.take_over()
                     await self._reconciler.revive()
                     due_s = await self._reconciler.next_due_s()
                     rest_s = min(most_s, due_s) if due_s is not None else most_s
             except (RedisError, OSError):
-                # Nobody is declared dead before Redis has answered for one whole lease: living workers record first.
-                answering_since = lease_clock()
+                log.debug("cannot reconcile now")
             except Exception:
                 log.exception("cannot reconcile")
             await asyncio.sleep(max(0.05, rest_s))

@@ -143,12 +143,12 @@ class Watch:
                 self._steady_since = lease_clock()
                 self._open.set()
             if before is not None:
-                log.info("claiming again", after_s=round(lease_clock() - self._since, 1))
+                log.warning("claiming again", after_s=round(lease_clock() - self._since, 1))
             return
         self._open.clear()
         if before is None:
             self._since = lease_clock()
-        if before is None or (before.code, before.cause) != (trouble.code, trouble.cause):
+        if before is None or (before.code, before.message) != (trouble.code, trouble.message):
             tell = log.info if trouble.code == WAITING else log.error
             tell("nothing is claimed", code=trouble.code, reason=trouble.message, hint=trouble.hint)
         if isinstance(trouble, UsageError) and trouble.code == GONE:

@@ -66,7 +66,7 @@ def test_a_stopped_queue_keeps_its_campaigns(own_desk: Desk) -> None:
 def test_a_worker_is_seen_and_goes_as_it_came(own_desk: Desk) -> None:
     worker = own_desk.start("worker", "--json")
     workers = own_desk.until(lambda: own_desk.run("status", "--json").document["workers"])
-    assert list(workers[0]) == ["host", "pid", "version"]
+    assert list(workers[0]) == ["host", "pid", "version", "health"]
     assert workers[0]["pid"] in own_desk.processes()
     assert f"pid {workers[0]['pid']}" in own_desk.run("status").out
     done = own_desk.interrupt(worker, signal.SIGTERM)

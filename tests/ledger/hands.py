@@ -27,8 +27,9 @@ class Hand:
     async def beat(self) -> None:
         """Be alive for as long as the lease."""
         worker = Worker(owner=self.owner, host="here", pid=1, version="1")
-        keys = [self.ledgers.keys.workers, self.ledgers.keys.worker_details]
-        await BEAT(self.ledgers.redis, keys, self.owner, details_of(worker))
+        keys = self.ledgers.keys
+        names = [keys.workers, keys.worker_details, keys.identity, keys.schema]
+        await BEAT(self.ledgers.redis, names, self.owner, details_of(worker), "", "")
 
     async def claim(self, campaign: Campaign, chunk: int = 0) -> Claim:
         return await self.delivery.claim(campaign, chunk)

@@ -12,6 +12,7 @@ from tests.ledger.campaigns import (
     REFUSED,
     RELEASED,
     SENT,
+    all_keys,
     checked,
     deferred,
     drafts,
@@ -360,6 +361,7 @@ async def test_is_idle_tells_whether_anything_is_left_to_do(ledgers: Ledgers) ->
 
 
 async def test_one_worker_leads_and_another_takes_over_when_it_is_silent(ledgers: Ledgers) -> None:
+    await running(ledgers, drafts([1]))
     assert await ledgers.fleet.lead("one")
     assert not await ledgers.fleet.lead("two")
     assert await ledgers.fleet.lead("one")
@@ -369,6 +371,7 @@ async def test_one_worker_leads_and_another_takes_over_when_it_is_silent(ledgers
 
 
 async def test_of_many_who_want_to_lead_one_does(ledgers: Ledgers) -> None:
+    await running(ledgers, drafts([1]))
     answers = await asyncio.gather(*(reconciler(ledgers).lead() for _ in range(10)))
     assert answers.count(True) == 1
 
@@ -407,7 +410,13 @@ async def test_one_message_that_cannot_be_read_ends_as_poison_and_the_others_are
     assert (await checked(ledgers, campaign)).state is CampaignState.FINISHED
 
 
+async def test_nobody_leads_where_there_is_no_ledger(ledgers: Ledgers) -> None:
+    assert not await ledgers.fleet.lead("one")
+    assert await all_keys(ledgers) == []
+
+
 async def test_a_leader_that_leaves_hands_the_lead_on_at_once(ledgers: Ledgers) -> None:
+    await running(ledgers, drafts([1]))
     assert await ledgers.fleet.lead("one")
     assert not await ledgers.fleet.lead("two")
     await ledgers.fleet.leave("two")

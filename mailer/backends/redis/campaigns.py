@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mailer.backends.redis.dropping import drop
+from mailer.backends.redis.identity import Identity
 from mailer.backends.redis.keys import Keys
 from mailer.backends.redis.scripts import BEGIN, CONTROL, FORGET, OPEN
 from mailer.backends.redis.server import redis_ms
@@ -29,12 +30,15 @@ class Campaigns:
     def __init__(self, redis: "Server", keys: Keys) -> None:
         self.redis = redis
         self.keys = keys
+        self._identity = Identity(redis, keys)
 
     async def open(self, proposal: Campaign, *, append: bool = False) -> Campaign:
         """Create the campaign unless its key is known; return the one that stands.
 
-        Raises `UsageError` E205 when its content is another, unless this is to be appended to it.
+        Raises `UsageError`: E205, its content is another, unless this is to be appended to it; E514, the ledger is not
+        the one that was here at the first call: nothing is created in a void.
         """
+        await self._identity.check()
         while True:
             known = await self.redis.hget(self.keys.by_key, proposal.key)
             campaign_id = known.decode() if known is not None else await self._reserve(proposal)

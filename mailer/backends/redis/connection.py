@@ -1,6 +1,7 @@
 """A connection to the queue server that outlives its restarts, and what its errors mean to a person."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -11,12 +12,16 @@ from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
-from mailer.backends.redis.keys import PROTOCOL, Keys
+from mailer.backends.redis.identity import Identity
+from mailer.backends.redis.keys import Keys
 from mailer.backends.redis.server import Server
 from mailer.vocabulary.errors import MailerError, QueueError, UsageError
 
 PASSING = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError, OSError)
 """Errors that say nothing about the command: the server is away, starting or unreachable."""
+
+LOADING_S = 60.0
+"""How long a server that reads its data is waited for at the start."""
 
 
 class _Client(Redis):
@@ -79,30 +84,21 @@ def explained(shown_url: str) -> Iterator[None]:
     """Turn redis-py's errors into ours. `shown_url` is the address without its password."""
     try:
         yield
-    except exceptions.AuthenticationError as error:
-        raise QueueError(
-            "E509",
-            f"the queue server at {shown_url} refused the login",
-            hint="check the user and password in MAILER_REDIS_URL",
-            cause=str(error),
-        ) from error
-    except PASSING as error:
-        raise QueueError(
-            "E501",
-            f"no Redis at {shown_url}",
-            why="The server does not answer.",
-            hint="docker compose up -d valkey, or unset MAILER_REDIS_URL to use the embedded one",
-            safe="Nothing is lost: what was accepted stays in the ledger.",
-            cause=str(error) or type(error).__name__,
-            retryable=True,
-        ) from error
-    except exceptions.ResponseError as error:
-        raise refused(shown_url, error) from error
+    except (*PASSING, exceptions.ResponseError) as error:
+        raise meaning(shown_url, error) from error
 
 
-def refused(shown_url: str, error: exceptions.ResponseError) -> MailerError:
-    """What a refusal of the server means."""
-    words = str(error)
+def meaning(shown_url: str, error: Exception) -> MailerError:
+    """What an error of redis-py means to a person."""
+    words = str(error) or type(error).__name__
+    if isinstance(error, exceptions.AuthenticationError) or words.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
+        return _refused_login(shown_url, words)
+    if isinstance(error, exceptions.NoPermissionError):
+        return _refused_login(shown_url, words)
+    if isinstance(error, exceptions.BusyLoadingError):
+        return _away(f"the queue server at {shown_url} is still reading its data", words)
+    if not isinstance(error, exceptions.ResponseError):
+        return _away(f"no Redis at {shown_url}", words)
     if words.startswith("CANCELLED"):
         return UsageError(
             "E114",
@@ -110,21 +106,35 @@ def refused(shown_url: str, error: exceptions.ResponseError) -> MailerError:
             hint="give the list another --key to make a new campaign of it",
             safe="Nobody else gets a message; what was sent before is in its report.",
         )
-    if "NOAUTH" in words or "WRONGPASS" in words or "NOPERM" in words:
-        return QueueError(
-            "E509",
-            f"the queue server at {shown_url} refused the login",
-            hint="check the user and password in MAILER_REDIS_URL",
-            cause=words,
-        )
     return QueueError(
         "E507",
-        f"the queue server at {shown_url} cannot record: {words}",
+        f"the queue server at {shown_url} cannot record: {words.partition(' script: ')[0]}",
         why="It refuses to write, so nothing may be accepted or sent.",
         hint="free memory or disk, or make it writable again; the work goes on by itself",
         safe="Nothing is lost: what was accepted stays in the ledger.",
         cause=words,
         retryable=True,
+    )
+
+
+def _away(what: str, words: str) -> QueueError:
+    return QueueError(
+        "E501",
+        what,
+        why="The server does not answer.",
+        hint="docker compose up -d valkey, or unset MAILER_REDIS_URL to use the embedded one",
+        safe="Nothing is lost: what was accepted stays in the ledger.",
+        cause=words,
+        retryable=True,
+    )
+
+
+def _refused_login(shown_url: str, words: str) -> QueueError:
+    return QueueError(
+        "E509",
+        f"the queue server at {shown_url} refused the login",
+        hint="check the user and password in MAILER_REDIS_URL",
+        cause=words,
     )
 
 
@@ -138,12 +148,28 @@ def may_evict(policy: str) -> UsageError:
     )
 
 
-async def check_server(redis: Server, keys: Keys) -> list[str]:
+async def _loaded(redis: Server) -> None:
+    deadline = time.monotonic() + LOADING_S
+    while True:
+        try:
+            await redis.get("")
+        except exceptions.BusyLoadingError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
+
+
+async def check_server(redis: Server, keys: Keys, *, ledger: str = "") -> list[str]:
     """Refuse a server that may lose queued mail; return warnings about what a power loss would mean.
 
+    One that is still reading its data is waited for, a minute at most. `ledger` is the identity that it must have.
+
     Raises:
-        UsageError: E502, it may evict; E505, another layout stands under our prefix.
+        UsageError: E502, it may evict; E505, another layout stands under our prefix; E514, it is another ledger.
     """
+    await _loaded(redis)
     try:
         settings = await redis.config_get("maxmemory-policy", "appendonly", "appendfsync")
     except exceptions.ResponseError:
@@ -151,15 +177,7 @@ async def check_server(redis: Server, keys: Keys) -> list[str]:
     policy = settings.get("maxmemory-policy", "noeviction")
     if policy != "noeviction":
         raise may_evict(policy)
-    await redis.set(keys.schema, PROTOCOL, nx=True)
-    schema = await redis.get(keys.schema)
-    if schema != b"%d" % PROTOCOL:
-        shown = (schema or b"none")[:20].decode("utf-8", "replace")
-        raise UsageError(
-            "E505",
-            f"the data under the prefix {keys.prefix!r} has layout {shown}, this mailer writes {PROTOCOL}",
-            hint="use the version that wrote it, or another queue.prefix",
-        )
+    await Identity(redis, keys, ledger).check()
     if settings.get("appendonly") != "yes":
         return ["W502 no append-only file: a restart of the queue server loses the ledger (appendonly yes mends it)"]
     if settings.get("appendfsync") != "always":

@@ -1,8 +1,8 @@
 """The worker's side of the ledger: claims, marks, outcomes, and packing what is final."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from redis import exceptions
 
@@ -17,6 +17,7 @@ from mailer.backends.redis.persisting import persistently
 from mailer.backends.redis.recorder import WON, Recorder
 from mailer.backends.redis.scripts import CLAIM, END_RUN, TAKE_OVER
 from mailer.backends.redis.suppression import suppression_note
+from mailer.failpoints import reached
 from mailer.interfaces.session import Permit, PermitUnavailableError
 from mailer.policy.addressing import key_of
 from mailer.vocabulary.chunk import Attempt, Claim, Claimed
@@ -32,12 +33,33 @@ if TYPE_CHECKING:
 MARK_TIMEOUT_S = 20.0
 """How long an open envelope waits for its mark; a relay waits longer for the message (RFC 5321 section 4.5.3.2.5)."""
 
+BARRED = b"barred"
+"""What `claim.lua` answers while the gate is closed."""
+
+
+class Doorkeeper(Protocol):
+    """Knows whether this worker may ask for claims."""
+
+    async def may_claim(self) -> bool:
+        """True when it may; waits a moment for it when it may not."""
+
+    def was_barred(self) -> None:
+        """A claim was asked for while the gate was closed: the queue server was started again."""
+
 
 class RedisDelivery:
-    """Implements `interfaces.ledger.DeliveryLedger` for one worker process. `owner` is random per process start."""
+    """Implements `interfaces.ledger.DeliveryLedger` for one worker process. `owner` is random per process start.
+
+    Without a `door` it asks for claims at any time, and gets them also while the gate is closed.
+    """
 
     def __init__(
-        self, campaigns: Campaigns, recorder: Recorder, jobs: "Jobs", owner: str, lease_holds: Callable[[], bool]
+        self,
+        campaigns: Campaigns,
+        recorder: Recorder,
+        jobs: "Jobs",
+        owner: str,
+        lease_holds: Callable[[], bool],
     ) -> None:
         self._campaigns = campaigns
         self._redis = campaigns.redis
@@ -46,7 +68,9 @@ class RedisDelivery:
         self._jobs = jobs
         self._owner = owner
         self._lease_holds = lease_holds
+        self.door: Doorkeeper | None = None
         self._epoch = 0
+        self._in_hand: set[str] = set()
         self._frames: dict[str, Frames] = {}
         self._unanswered: dict[str, set[asyncio.Future[int]]] = {}
 
@@ -58,6 +82,9 @@ class RedisDelivery:
         """Take the recipients of a chunk that are queued or due."""
         self._epoch += 1
         token = f"{self._owner}.{self._epoch:x}"
+        if self.door is not None and not await self.door.may_claim():
+            return Claim(campaign_id=campaign.id, chunk=chunk, token=token)
+        self._in_hand.add(token)
         try:
             return await self._claim(campaign, chunk, token)
         except (Exception, asyncio.CancelledError) as error:
@@ -65,11 +92,22 @@ class RedisDelivery:
             # be read counts as a crash, so that in the end it is poison; a server that is away is nobody's fault.
             passing = isinstance(error, (*PASSING, exceptions.ResponseError, asyncio.CancelledError))
             await self._give_back(campaign.id, chunk, token, crashed=not passing)
+            self._in_hand.discard(token)
             raise
+
+    @property
+    def in_hand(self) -> Collection[str]:
+        """The tokens of the claims that this worker is at work on."""
+        return self._in_hand
 
     async def _claim(self, campaign: "Campaign", chunk: int, token: str) -> Claim:
         base = self._keys.base(campaign.id)
-        answer: list[bytes] = await CLAIM(self._redis, [self._keys.campaign(campaign.id)], base, chunk, token)
+        names = [self._keys.campaign(campaign.id), *([self._keys.gate] if self.door is not None else [])]
+        reached("before_claim")
+        answer: list[bytes] = await CLAIM(self._redis, names, base, chunk, token)
+        if answer[0] == BARRED and self.door is not None:
+            self.door.was_barred()
+        reached("after_claim")
         now = int(answer[1])
         taken = {int(index): value for index, value in zip(answer[2::2], answer[3::2], strict=True)}
         claim = Claim(campaign_id=campaign.id, chunk=chunk, token=token, redis_ms=now)
@@ -123,9 +161,16 @@ class RedisDelivery:
         async def ask() -> bool:
             if not self._lease_holds():
                 return False
+            reached("before_mark")
             marks = [
                 self._recorder.submit(
-                    claim.campaign_id, "m", claim.chunk, recipient.index, claim.token, key_of(recipient.email)
+                    claim.campaign_id,
+                    "m",
+                    claim.chunk,
+                    recipient.index,
+                    claim.token,
+                    key_of(recipient.email),
+                    claimed_ms=claim.redis_ms,
                 )
                 for recipient in recipients
             ]
@@ -139,12 +184,14 @@ class RedisDelivery:
                 # Whoever gave up waiting has cancelled the answer, so it tells nothing of the mark itself.
                 for mark in marks:
                     mark.withdrawn = True
+            reached("after_mark")
             return all(answer == WON for answer in answers) and self._lease_holds()
 
         return ask
 
     def record(self, claim: Claim, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
         """Write an outcome, soon and together with others."""
+        reached("before_record")
         quiet = outcome.state is State.QUEUED and outcome.reply is None and outcome.reason is None
         facts = attempt or Attempt(begun_ms=claim.redis_ms, ended_ms=claim.redis_ms)
         operation = self._recorder.submit(
@@ -159,6 +206,7 @@ class RedisDelivery:
             b"" if quiet else frame(event_of(recipient.index, outcome, facts)),
             key_of(recipient.email),
             suppression_note(outcome, claim) if outcome.suppress else b"",
+            claimed_ms=claim.redis_ms,
         )
         unanswered = self._unanswered.setdefault(claim.token, set())
         unanswered.add(operation.answer)
@@ -168,13 +216,17 @@ class RedisDelivery:
         """All outcomes of the claim are in Redis: pack what is final, hand in a job for what is queued."""
         while unanswered := self._unanswered.get(claim.token):
             await asyncio.wait(list(unanswered))
+        reached("after_record")
         self._unanswered.pop(claim.token, None)
 
         async def end() -> None:
             await pack_chunk(self._redis, self._keys, claim.campaign_id, claim.chunk)
             await self._end(claim.campaign_id, claim.chunk, claim.token, rest_s)
 
-        await persistently(end)
+        try:
+            await persistently(end)
+        finally:
+            self._in_hand.discard(claim.token)
 
     async def postpone(self, campaign: "Campaign", chunk: int, rest_s: float) -> None:
         """Look at this chunk again after so many seconds."""

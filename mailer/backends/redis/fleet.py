@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BEAT_S = 2.0
 """Seconds between two heartbeats."""
+HEALTHY = "ok"
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +26,14 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     pid: int
     version: str
+    health: str = HEALTHY
+    """`ok`, or why it does not claim anything."""
     beat_ms: int = 0
+
+    @property
+    def is_healthy(self) -> bool:
+        """True when it works, or would if there were work."""
+        return self.health == HEALTHY
 
 
 class Fleet:
@@ -42,7 +50,14 @@ class Fleet:
 
     async def lead(self, owner: str) -> bool:
         """True for the one worker that reconciles; another takes over when it is silent for half a lease."""
-        return bool(await LEAD(self._redis, [self._keys.leader], owner, max(1000, self._lease_ms // 2)))
+        return bool(
+            await LEAD(
+                self._redis,
+                [self._keys.leader, self._keys.schema, self._keys.campaigns],
+                owner,
+                max(1000, self._lease_ms // 2),
+            )
+        )
 
     async def bury(self, dead: Sequence[Worker]) -> None:
         """Forget workers that did not leave in an orderly way, unless they beat again meanwhile."""

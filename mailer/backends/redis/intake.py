@@ -1,5 +1,6 @@
 """The producer's side of the ledger: chunks are stored whole or not at all, and a draft runs only when it is sealed."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -48,6 +49,7 @@ class RedisIntake:
         self._keys = campaigns.keys
         self._jobs = jobs
         self._frames: dict[str, Frames] = {}
+        self._stored: Counter[str] = Counter()
         self._members: dict[str, Members] = {}
 
     async def open(self, proposal: "Campaign", *, append: bool = False) -> "Campaign":
@@ -55,7 +57,9 @@ class RedisIntake:
 
         Raises `UsageError` E205 when its content is another, unless this is to be appended to it.
         """
-        return await self._campaigns.open(proposal, append=append)
+        campaign = await self._campaigns.open(proposal, append=append)
+        del self._stored[campaign.id]
+        return campaign
 
     async def status(self, campaign_id: str) -> "CampaignStatus":
         """Where the campaign stands."""
@@ -79,6 +83,7 @@ class RedisIntake:
                     await upload(self._redis, self._keys, campaign.id, files[digest.decode()])
         if answer[0] != STORED:
             return frozenset(answer)
+        self._stored[campaign.id] += len(drafts)
         if answer[2] == b"running":
             await self._jobs.enqueue([(campaign.id, answer[1], 0)])
         return frozenset()
@@ -156,6 +161,7 @@ class RedisIntake:
                 _written(chosen),
                 "" if at_ms is None else at_ms,
                 int(campaign.delivery.max_lateness * 1000),
+                self._stored[campaign.id],
             )
         if state == b"running":
             # A producer that dies here loses nothing: the reconciler makes jobs for open chunks that have none.
@@ -192,7 +198,8 @@ class RedisIntake:
         """All that was to come is stored. May be said twice, and by two producers."""
         key, base = self._keys.campaign(campaign.id), self._keys.base(campaign.id)
         with _still_there(campaign):
-            await COMPLETE(self._redis, [key], base, run, invalid, duplicate, _written(chosen), appended or "")
+            counts = (invalid, duplicate, _written(chosen), appended or "", self._stored[campaign.id])
+            await COMPLETE(self._redis, [key], base, run, *counts)
 
     async def members(self, campaign_id: str, addresses: Sequence[str]) -> frozenset[str]:
         """Those of the addresses that are recipients of a campaign. Raises `UsageError` E109 when there is none."""
@@ -216,6 +223,14 @@ class RedisIntake:
         return frozenset(address for address, value in zip(addresses, found, strict=True) if value is not None)
 
 
+_GONE = {
+    "NOCAMPAIGN": "was dropped by another producer",
+    "FINISHED": "was brought to its end by another producer",
+    "FORGOTTEN": "has lost recipients: the queue server was started again without its last writes",
+}
+"""What the refusals of the scripts mean to a producer."""
+
+
 def _written(chosen: "Ranges | None") -> bytes:
     return _encode_ranges(chosen) if chosen is not None else b""
 
@@ -226,12 +241,12 @@ def _still_there(campaign: "Campaign") -> Iterator[None]:
     try:
         yield
     except exceptions.ResponseError as error:
-        if not str(error).startswith(("NOCAMPAIGN", "FINISHED")):
+        how = next((words for kind, words in _GONE.items() if str(error).startswith(kind)), None)
+        if how is None:
             raise
-        gone = "dropped" if str(error).startswith("NOCAMPAIGN") else "brought to its end"
         raise CampaignGoneError(
             "E109",
-            f"{campaign.id} was {gone} by another producer",
+            f"{campaign.id} {how}",
             hint="run it again: what is accepted stays accepted, and nobody gets a second message",
             cause=str(error),
             retryable=True,

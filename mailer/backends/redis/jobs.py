@@ -28,16 +28,16 @@ JOB_TTL_S = 30 * 86400
 """How long arq keeps a job that nobody takes; the reconciler makes a new one afterwards."""
 JOB_TIMEOUT_S = 1000
 """Above our own deadline for a chunk and the longest reply of a relay, so that arq never cancels a send."""
-UNCLAIMED_S = 30
-"""Seconds after which a job that was taken should have claimed its chunk. arq's lock on it has no owner, and lasts as
-long as a job may."""
+UNCLAIMED_LEASES, UNCLAIMED_S = 1.5, 3.0
+"""Leases, and seconds at least, after which a job that was taken should have claimed its chunk. arq's lock on it has no
+owner and lasts as long as a job may; a second job for a chunk that is slow does no harm."""
 BATCH = 500
 TURNS = 2**40
 """Scores that each priority has: about 10^12 jobs, until the queue is empty and begins anew."""
 MOST_PRIORITY = 1000
 
-_CLAIMED_BY_MS = (JOB_TIMEOUT_S + 10 - UNCLAIMED_S) * 1000
-"""What is left of arq's lock by then: arq adds ten seconds to the time-out."""
+_LOCK_S = JOB_TIMEOUT_S + 10
+"""How long arq's lock lasts: it adds ten seconds to the time-out."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -68,10 +68,11 @@ class Jobs:
     priority by turns of its campaigns, whatever the clocks of producers and workers say.
     """
 
-    def __init__(self, redis: "Server", keys: "Keys") -> None:
+    def __init__(self, redis: "Server", keys: "Keys", *, lease_s: float = 10.0) -> None:
         self._redis = redis
         self._keys = keys
         self._priorities: dict[str, int] = {}
+        self._claimed_by_ms = (_LOCK_S - max(UNCLAIMED_S, UNCLAIMED_LEASES * lease_s)) * 1000
 
     async def enqueue(self, chunks: Sequence[tuple[str, int, int]]) -> None:
         """One job for each (campaign id, chunk, generation). One that waits or runs already is left as it is."""
@@ -110,7 +111,7 @@ class Jobs:
                 pipe.pttl(in_progress_key_prefix + job_id)
             answers = await pipe.execute()
         found = zip(chunks, answers[::2], answers[1::2], strict=True)
-        return [chunk for chunk, there, lock_ms in found if not there or 0 <= lock_ms < _CLAIMED_BY_MS]
+        return [chunk for chunk, there, lock_ms in found if not there or 0 <= lock_ms < self._claimed_by_ms]
 
     async def waiting(self) -> int:
         """Jobs in the queue, those being worked on included."""

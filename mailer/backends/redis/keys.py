@@ -26,6 +26,25 @@ class Keys:
         return f"{self.prefix}:schema"
 
     @property
+    def identity(self) -> str:
+        """String: a random name that this ledger got when it began. It is never changed."""
+        return f"{self.prefix}:identity"
+
+    @property
+    def gate(self) -> str:
+        """Hash: `run`, the start of the queue server in which claims are given; `seen` and `since`, a later one.
+
+        A server that was started again may have forgotten its last second: nobody claims before the workers that live
+        have put back what they remember.
+        """
+        return f"{self.prefix}:gate"
+
+    @property
+    def replayed(self) -> str:
+        """Hash: worker to the start of the queue server for which it has put back what it remembers."""
+        return f"{self.prefix}:replayed"
+
+    @property
     def campaigns(self) -> str:
         """Sorted set: campaign id by time of creation."""
         return f"{self.prefix}:campaigns"

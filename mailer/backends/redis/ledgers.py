@@ -38,7 +38,7 @@ async def open_ledgers(url: str, *, prefix: str, lease_s: float) -> AsyncIterato
     redis = connect(url)
     keys = Keys(prefix)
     campaigns = Campaigns(redis, keys)
-    jobs = Jobs(redis, keys)
+    jobs = Jobs(redis, keys, lease_s=lease_s)
     try:
         yield Ledgers(
             url=url,

@@ -6,6 +6,7 @@ from mailer.backends.redis.closing import retire, sweep_chunks
 from mailer.backends.redis.reviving import hand_in_again, hand_in_all
 from mailer.backends.redis.scripts import TAKE_OVER
 from mailer.backends.redis.server import redis_ms
+from mailer.failpoints import reached
 from mailer.vocabulary.campaign import CampaignState
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class RedisReconciler:
 
     async def take_over(self) -> int:
         """Give back what dead workers held. Returns recipients moved."""
+        reached("in_reconciler")
         holders = [
             (campaign_id, *holder.decode().split(":"))
             for campaign_id in await self._live()
@@ -47,6 +49,7 @@ class RedisReconciler:
             if token.partition(".")[0] not in living:
                 key, base = self._keys.campaign(campaign_id), self._keys.base(campaign_id)
                 moved += await TAKE_OVER(self._redis, [key], base, chunk, token, 1)
+                reached("in_rescue")
                 await self._again(campaign_id, [int(chunk)])
         await self._fleet.bury([worker for worker in known if worker.owner not in living])
         return moved

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import structlog
 from redis import exceptions
 
 from mailer.backends.redis.connection import PASSING
-from mailer.backends.redis.events import STATES, read_events
+from mailer.backends.redis.remembered import Memory, Operation
 from mailer.backends.redis.scripts import TRANSITION
 
 if TYPE_CHECKING:
@@ -27,20 +28,11 @@ WON, LATE, NOT_RUNNING, SUPPRESSED, LOST = 1, 2, -1, -2, 0
 log = structlog.get_logger("mailer.ledger")
 
 
-@dataclass(slots=True)
-class Operation:
-    """One mark or outcome on its way; `answer` is set when Redis has answered."""
-
-    campaign_id: str
-    arguments: tuple[str | bytes | int, ...]
-    answer: "asyncio.Future[int]"
-    withdrawn: bool = field(default=False)
-
-
 class Recorder:
     """Writes in the order it was asked, and keeps trying while Redis is away: an outcome once known is not given up.
 
     One task does all the writing, so a script call is never cancelled half-way. Use it as an async context manager.
+    `memory` has the last seconds of what was granted and what was to be written.
     """
 
     def __init__(self, redis: "Server", keys: "Keys", *, grace_s: float = GRACE_S) -> None:
@@ -51,6 +43,8 @@ class Recorder:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._writing = asyncio.Lock()
+        self.memory = Memory()
         self.is_recording = True
 
     async def __aenter__(self) -> "Recorder":
@@ -68,9 +62,17 @@ class Recorder:
             await asyncio.wait([self._task])
             self._give_up()
 
-    def submit(self, campaign_id: str, *arguments: str | bytes | int) -> Operation:
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Nothing is written until the end of the block; what is asked for meanwhile waits its turn."""
+        async with self._writing:
+            yield
+
+    def submit(self, campaign_id: str, *arguments: str | bytes | int, claimed_ms: int = 0) -> Operation:
         """Queue one operation in the form `transition.lua` reads; returns at once."""
-        operation = Operation(campaign_id, arguments, asyncio.get_running_loop().create_future())
+        operation = Operation(campaign_id, arguments, asyncio.get_running_loop().create_future(), claimed_ms)
+        if not operation.is_mark:
+            self.memory.keep(operation)
         self._pending.append(operation)
         self._wake.set()
         return operation
@@ -82,22 +84,32 @@ class Recorder:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            if not (batch := self._next_batch()):
-                continue
-            answers = None
-            try:
-                answers = await self._send(batch)
-            finally:
-                if answers is None:
-                    self._pending.extendleft(reversed(batch))
-            if answers is None:
+            async with self._writing:
+                written = await self._write_batch()
+            if written:
+                pause = 0.05
+            else:
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE_S, pause * 2)
-                continue
-            pause = 0.05
-            for operation, answer in zip(batch, answers, strict=True):
-                if not operation.answer.done():
-                    operation.answer.set_result(answer)
+
+    async def _write_batch(self) -> bool:
+        """Write what is next. False when it must be tried again."""
+        if not (batch := self._next_batch()):
+            return True
+        answers = None
+        try:
+            answers = await self._send(batch)
+        finally:
+            if answers is None:
+                self._pending.extendleft(reversed(batch))
+        if answers is None:
+            return False
+        for operation, answer in zip(batch, answers, strict=True):
+            if not operation.answer.done():
+                operation.answer.set_result(answer)
+            if answer == WON or not operation.is_mark:
+                self.memory.keep(operation)
+        return True
 
     def _next_batch(self) -> list[Operation]:
         """The longest run of operations of one campaign from the front, without those nobody waits for any more."""
@@ -122,6 +134,8 @@ class Recorder:
         except (*PASSING, exceptions.ResponseError) as error:
             if str(error).startswith("NOCAMPAIGN"):
                 log.error("ledger is gone", campaign=campaign_id, outcomes=len(batch))
+                for operation in batch:
+                    operation.tell()
                 return [LOST] * len(batch)
             self._away(error)
             return None
@@ -133,17 +147,7 @@ class Recorder:
     def _give_up(self) -> None:
         """What nobody could write is at least told, so that it can be settled by hand."""
         for operation in self._pending:
-            kind, chunk, index, _, letter, *rest = operation.arguments
-            if kind == "o" and letter != "q":
-                told = [event.code for word in rest if isinstance(word, bytes) for event in read_events(word)]
-                log.error(
-                    "not recorded",
-                    campaign=operation.campaign_id,
-                    chunk=chunk,
-                    index=index,
-                    state=STATES[str(letter)].value,
-                    code=told[0] if told else None,
-                )
+            operation.tell()
             operation.answer.cancel()
         self._pending.clear()
 

@@ -18,6 +18,7 @@ from mailer.backends.smtp.raw_cause import verification_error
 from mailer.backends.smtp.recording import RecordingClient
 from mailer.backends.smtp.session import SmtpSession
 from mailer.backends.smtp.transcript import Keep, Transcript
+from mailer.failpoints import reached
 from mailer.vocabulary.errors import RelayError, UsageError
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.route import Route, Security
@@ -62,6 +63,7 @@ class Connector:
 
     async def open(self) -> SmtpSession:
         """Connect, protect and log in. Raises `RelayError`, which says whether it is `retryable`."""
+        reached("before_connect")
         self._opened += 1
         transcript = None if self._keep is None else self.transcript(self._keep, label=f"#{self._opened} ")
         if transcript is not None:

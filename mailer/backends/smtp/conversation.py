@@ -6,6 +6,7 @@ from collections import deque
 from mailer.backends.smtp.commands import LONE_DOT
 from mailer.backends.smtp.reply_reader import MalformedReplyError, ReplyReader
 from mailer.backends.smtp.transcript import Transcript
+from mailer.failpoints import reached
 from mailer.vocabulary.reply import Reply, sanitise
 
 PIECE = 64 * 1024
@@ -107,9 +108,12 @@ class Conversation(asyncio.Protocol):
                 return False
             self.ensure_open()
             self._transport.write(body[start : start + PIECE])
+            if start <= len(body) // 2 < start + PIECE:
+                reached("body_half")
         if self._transcript is not None:
             self._transcript.said(LONE_DOT)
         await self._writable()
+        reached("dot_written")
         return not self._paused
 
     async def quit(self, timeout: float) -> None:

@@ -7,6 +7,7 @@ from time import monotonic
 from mailer.backends.smtp import commands
 from mailer.backends.smtp.capabilities import Capabilities
 from mailer.backends.smtp.conversation import Conversation, ConversationError
+from mailer.failpoints import reached
 from mailer.interfaces.session import Permit, PermitUnavailableError
 from mailer.policy.dot_stuffing import dot_stuff
 from mailer.vocabulary.envelope import Envelope
@@ -104,6 +105,7 @@ class Transaction:
             else:
                 self._distrust(rcpt)
                 self.answers[address] = Answered(Phase.RCPT, rcpt)
+        reached("after_rcpt")
         if not self._pipelined and not (self._accepted and await self._is_permitted(permission)):
             return False
         data = await self._exchange(Phase.DATA, commands.DATA)
@@ -154,6 +156,7 @@ class Transaction:
                 self.phase = Phase.DOT
         self.aftermath = Aftermath.SPOILED
         verdict = await self._conversation.reply(self._settings.reply_timeout)
+        reached("reply_read")
         if verdict.is_intermediate or (verdict.is_positive and not complete):
             raise ConversationError(f"unexpected reply before the end of the message: {verdict}")
         self._answer_rest(Answered(Phase.DOT, verdict))

@@ -29,6 +29,7 @@ class Script:
 
 
 ACCEPT = Script("accept")
+ANNOUNCE = Script("announce")
 BEAT = Script("beat")
 BEGIN = Script("begin")
 CANCEL = Script("cancel")
@@ -44,6 +45,7 @@ LEAVE = Script("leave")
 OPEN = Script("open")
 PACK = Script("pack")
 PROLONG = Script("prolong")
+REPLAY = Script("replay")
 REOPEN = Script("reopen")
 RETIRE = Script("retire")
 SEAL = Script("seal")

@@ -1,9 +1,11 @@
 -- Take what is queued or due in one chunk. Records with two crashes are taken alone, so that only the guilty reaches three.
--- Repeated after a lost reply, it answers with what this token has already. KEYS: c. ARGV: base, chunk, token
+-- Repeated after a lost reply, it answers with what this token has already. While the gate is closed nobody gets anything.
+-- KEYS: c, gate (none: whoever asks has nothing to put back). ARGV: base, chunk, token
 local c, base, n, token = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local state = call('HGET', c, 'state')
 if not state then return redis.error_reply('NOCAMPAIGN there is no such campaign in this ledger') end
 local now = now_ms()
+if KEYS[2] and call('HGET', KEYS[2], 'run') ~= run_id() then return {'barred', digits(now)} end
 if state ~= 'running' then return {state, digits(now)} end
 
 local s = base .. 's:' .. n
@@ -43,7 +45,7 @@ for _, pair in ipairs(taken) do
 end
 if #fields > 0 then
   call('HSET', s, unpack(fields))
-  call('HSET', base .. 'h', n .. ':' .. token, 1)
+  call('HSET', base .. 'h', n .. ':' .. token, digits(now))
   book(c, deltas)
   call('HSETNX', c, 'started', digits(now))
 end

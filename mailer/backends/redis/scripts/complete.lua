@@ -1,9 +1,13 @@
 -- All that was to come is stored: the rest of the campaign's own list, or the whole of another one.
--- KEYS: c. ARGV: base, run, invalid, duplicate, chosen rows (JSON, '' for all), fingerprint of another list ('' for the own)
+-- KEYS: c. ARGV: base, run, invalid, duplicate, chosen rows (JSON, '' for all), fingerprint of another list ('' for the own),
+--   recipients that this producer knows of
 -- Returns 1 when the counts of this run are in the campaign's from now on, 0 when they were, or others are.
 local c, base, run, list = KEYS[1], ARGV[1], ARGV[2], ARGV[6]
 local v = call('HMGET', c, 'state', 'source_complete', 'chosen', 'appended', 'appending')
 if not v[1] or v[1] == 'dropped' then return redis.error_reply('NOCAMPAIGN there is no such campaign in this ledger') end
+if not holds(c, ARGV[7]) then
+  return redis.error_reply('FORGOTTEN the queue server has forgotten recipients that were accepted')
+end
 local counted = 0
 if list == '' then
   -- Of two producers that read different parts of the list, the one with more of it is right, whoever comes last.

@@ -11,6 +11,9 @@ end
 
 local function digits(number) return string.format('%.0f', number) end
 
+-- This start of the queue server: another one may have forgotten what came last.
+local function run_id() return string.match(call('INFO', 'server'), 'run_id:(%x+)') end
+
 -- Counters are changed in the same step as the records they count.
 local function moved(deltas, from, to)
   deltas[from] = (deltas[from] or 0) - 1
@@ -21,6 +24,13 @@ local function book(c, deltas)
   for letter, delta in pairs(deltas) do
     if delta ~= 0 then call('HINCRBY', c, NAMES[letter], delta) end
   end
+end
+
+-- Whether the ledger holds as many recipients as a producer was told that it does; '' where he was told nothing.
+local function holds(c, told)
+  local held = 0
+  for _, name in pairs(NAMES) do held = held + (tonumber(call('HGET', c, name)) or 0) end
+  return held >= (tonumber(told) or 0)
 end
 
 -- Finished: the source was read to the end, no other list is being appended, and nobody is queued, claimed, sending or
