@@ -1,0 +1,1 @@
+"""How fast the mailer is, beside what others do with the same message on the same machine."""

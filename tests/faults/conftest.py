@@ -1,0 +1,33 @@
+"""A bench for the tests of a process, where rounds are carried out."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.nursery import spawned
+from tests.faults.rounds import Bench, Benches
+from tests.faults.slots import scratch
+from tests.relays.certificates import good
+
+SIDE_BY_SIDE = 5
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_point: every step of every message; minutes, and only when asked for")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "every_point" not in str(config.option.markexpr):
+        for item in items:
+            if item.get_closest_marker("every_point"):
+                item.add_marker(pytest.mark.skip(reason="minutes long: -m every_point"))
+
+
+@pytest.fixture(scope="session")
+def benches() -> Iterator[Benches]:
+    """Queue servers and nurseries of this process."""
+    nurseries = [spawned() for _ in range(SIDE_BY_SIDE)]
+    some = [Bench(scratch(), nursery, good()) for nursery in nurseries]
+    yield Benches(some)
+    for bench in some:
+        bench.close()
