@@ -1,6 +1,6 @@
 FROM python:3.13-slim AS build
 COPY . /src
-RUN python -m venv /opt/mailer && /opt/mailer/bin/pip install --no-cache-dir '/src[demo,fast]'
+RUN python -m venv /opt/mailer && /opt/mailer/bin/pip install --no-cache-dir '/src[demo,fast,text,tables]'
 
 FROM python:3.13-slim
 COPY --from=build /opt/mailer /opt/mailer

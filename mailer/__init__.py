@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mailer.api.handle import Handle
     from mailer.api.mailer import Mailer
     from mailer.api.report import AsyncReport, Report
+    from mailer.api.token import read_token
     from mailer.vocabulary.campaign import CampaignState, CampaignStatus
     from mailer.vocabulary.errors import (
         MailerError,
@@ -50,6 +51,7 @@ __all__ = [
     "TemplateError",
     "UsageError",
     "__version__",
+    "read_token",
 ]
 
 _HOMES = {
@@ -74,6 +76,7 @@ _HOMES = {
     "StoppedWaitingError": "mailer.vocabulary.errors",
     "TemplateError": "mailer.vocabulary.errors",
     "UsageError": "mailer.vocabulary.errors",
+    "read_token": "mailer.api.token",
 }
 """Where a public name lives. It is loaded on first use (PEP 562): `import mailer` costs nothing."""
 

@@ -62,7 +62,7 @@ class AsyncMailer:
             MailerError: nothing was accepted. What an iterable of recipients raises comes out as it is, and nothing was
                 accepted either (with `stream=True`, nothing after it).
         """
-        _ = self._desk.reading
+        self._desk.check_open()
         acceptance = self._desk.acceptance(campaign, Asked(**asked))
         return AsyncHandle(self._desk, (await acceptance.run()).campaign.id)
 
@@ -73,7 +73,7 @@ class AsyncMailer:
             RelayError: no worker is running, and the relay does not take us; nothing was accepted.
             MailerError: as `enqueue`.
         """
-        _ = self._desk.reading
+        self._desk.check_open()
         acceptance = self._desk.acceptance(campaign, Asked(**asked))
         alone = await self._desk.try_first(acceptance)
         helping = asyncio.create_task(self._desk.help(acceptance)) if alone else None

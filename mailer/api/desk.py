@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Protocol, Self
 
+from mailer.vocabulary.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractContextManager
@@ -26,11 +28,17 @@ class Listener(Protocol):
 
 
 class Desk(Protocol):
-    """A queue, open from `async with` to its end. Everything but opening raises `UsageError` E132 while it is not."""
+    """A queue, open from `async with` to its end.
+
+    Everything but opening, and `acceptance`, which does not touch the queue, raises `UsageError` E132 while it is not.
+    """
 
     @property
     def look_s(self) -> float:
         """Seconds between two looks at a campaign that somebody waits for."""
+
+    def check_open(self) -> None:
+        """Raises `UsageError` E132 outside `async with`."""
 
     @property
     def reading(self) -> "ReportLedger":
@@ -71,3 +79,8 @@ class Desk(Protocol):
 
     async def help(self, acceptance: "Acceptance") -> None:
         """While a campaign is accepted that runs already, see to it that somebody works. Ends when it is cancelled."""
+
+
+def not_open() -> UsageError:
+    """E132, for a desk that is used outside `async with`."""
+    return UsageError("E132", "this mailer is not open", hint="async with AsyncMailer.from_env() as mailer: …")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from mailer.api.accepting import Acceptance, OpenedQueue
+from mailer.api.desk import not_open
 from mailer.backends.redis.connection import check_server, explained
 from mailer.backends.redis.ledgers import Ledgers, open_ledgers
 from mailer.backends.redis.listening import Listener
@@ -75,8 +76,13 @@ class QueueDesk:
     def ledgers(self) -> Ledgers:
         """The open ledger. Raises `UsageError` E132 outside `async with`."""
         if self._ledgers is None:
-            raise UsageError("E132", "this mailer is not open", hint="async with AsyncMailer.from_env() as mailer: …")
+            raise not_open()
         return self._ledgers
+
+    def check_open(self) -> None:
+        """Raises `UsageError` E132 outside `async with`."""
+        if self._ledgers is None:
+            raise not_open()
 
     @contextmanager
     def explaining(self) -> Iterator[None]:

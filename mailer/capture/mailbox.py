@@ -6,9 +6,8 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 
+from mailer.policy.decoded_words import decode_words
 from mailer.vocabulary.reply import sanitise
 
 _SUBJECT = re.compile(rb"^subject:(.*(?:\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
@@ -37,10 +36,7 @@ class Captured:
         if (match := _SUBJECT.search(header)) is None:
             return ""
         raw = match[1].replace(b"\r", b"").replace(b"\n", b"")
-        try:
-            return sanitise(str(make_header(decode_header(raw.decode("ascii")))))
-        except (HeaderParseError, LookupError, ValueError):
-            return sanitise(raw)
+        return sanitise(decode_words(raw.decode("ascii")) if raw.isascii() else raw)
 
 
 class Mailbox:

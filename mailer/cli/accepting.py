@@ -94,7 +94,7 @@ async def submit(
 
 def _confirmed(setting: "Setting", prepared: "Prepared", counts: "Counts", *, streaming: bool) -> bool:
     """Show what is about to be sent, and ask. Of a stream nobody knows how much there will be."""
-    count = counts.new + counts.already
+    count = counts.to_send
     rates = ", ".join(map(str, prepared.delivery.rate))
     told = [
         f"{'All' if streaming else count} messages from {prepared.proposal.sender}",
@@ -106,6 +106,8 @@ def _confirmed(setting: "Setting", prepared: "Prepared", counts: "Counts", *, st
         told.append(f"to {prepared.test_to.addr_spec} alone")
     if not streaming:
         told.append(f"left out: {counts.invalid} invalid, {counts.duplicate} duplicate")
+    if counts.already:
+        told.append(f"accepted before: {counts.already}")
     print("".join(f"\n  {line}" for line in told), file=sys.stderr)
     return confirmed(count, above=sys.maxsize if streaming else prepared.delivery.confirm_above)
 

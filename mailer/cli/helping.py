@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mailer.vocabulary.campaign import CampaignState
@@ -27,32 +28,47 @@ async def accept_while_working(
 
     What keeps us from working ends the accepting, too: nobody would ever make room in the queue.
     """
+    over = asyncio.Event()
     accepted = asyncio.ensure_future(accepting)
-    working = asyncio.create_task(_work(campaigns, key, orders_for, transcript))
+    working = asyncio.create_task(_work(campaigns, key, orders_for, transcript, over))
     try:
         await asyncio.wait({accepted, working}, return_when=asyncio.FIRST_COMPLETED)
         if not accepted.done():
             await working
         return await accepted
     finally:
-        for task in (accepted, working):
-            task.cancel()
+        # Told and not cancelled: a connection that is just being made would be left open.
+        over.set()
+        accepted.cancel()
         await asyncio.gather(accepted, working, return_exceptions=True)
 
 
 async def _work(
-    campaigns: "Campaigns", key: str, orders_for: "Callable[[Campaign], Orders]", transcript: "Keep | None"
+    campaigns: "Campaigns",
+    key: str,
+    orders_for: "Callable[[Campaign], Orders]",
+    transcript: "Keep | None",
+    over: asyncio.Event,
 ) -> None:
-    """Until cancelled; then what is on the wire finishes."""
-    while True:
-        await asyncio.sleep(LOOK_S)
-        campaign = await campaigns.by_key(key)
-        if campaign is not None and (await campaigns.status(campaign.id)).state is CampaignState.RUNNING:
-            break
+    """Until it is over; then what is on the wire finishes."""
+    campaign = None
+    while campaign is None:
+        if await _is_over(over):
+            return
+        found = await campaigns.by_key(key)
+        if found is not None and (await campaigns.status(found.id)).state is CampaignState.RUNNING:
+            campaign = found
     # Loads arq: a list that was stored within the first look does without.
     from mailer.worker.own import OwnWorker
 
     async with OwnWorker(orders_for(campaign), transcript=transcript) as worker:
-        while True:
-            await asyncio.sleep(LOOK_S)
+        while not await _is_over(over):
             worker.check()
+
+
+async def _is_over(over: asyncio.Event) -> bool:
+    """True when it is; asked about five times a second."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LOOK_S):
+            await over.wait()
+    return over.is_set()

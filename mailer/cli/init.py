@@ -30,7 +30,6 @@ NEXT = (
     ("mailer report", "who got it, and who did not and why"),
 )
 """The commands of the next five minutes."""
-MORE = "A newsletter, an invoice and a note to begin with are in templates/ of mailer's repository."
 
 _LONGEST_NAME = 64
 

@@ -126,7 +126,7 @@ def split(arguments: Sequence[str]) -> tuple[Invocation, list[str]]:
             no_color="--no-color" in switches,
             verbosity=-1 if quiet else louder,
             env_file=Path(values["--env-file"]) if "--env-file" in values else None,
-            log_format=form,  # type: ignore[arg-type]
+            log_format=form,  # type: ignore[arg-type]  # compared with both above
         ),
         rest,
     )

@@ -8,7 +8,10 @@ def run_loop(main: Coroutine[Any, Any, int]) -> int:
     """Run an asynchronous command to its exit code. One that was cancelled counts as interrupted."""
     import asyncio
 
+    from mailer.worker.event_loop import new_event_loop
+
     try:
-        return asyncio.run(main)
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(main)
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None

@@ -1,6 +1,7 @@
 """From the settings of a command to a campaign that can be built, for `send`, `check` and `preview` alike."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ def prepare_campaign(setting: Setting, flags: SendFlags, route: "Route | None" =
         base=_as_seen_from_here(configuration.folder_of("campaign.template")),
         attachments=configuration.folder_of("campaign.attachments"),
         open_source=opener,
-        attach_below=AttachmentFolder,
+        attach_below=partial(AttachmentFolder, max_size=configuration.delivery.max_message_size),
         ca_pem=route.ca_pem if route is not None else None,
         now_ms=int(time.time() * 1000),
         token_secret=token_secret(setting.environ),

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from mailer.cli.capture import until_stopped
 from mailer.cli.preparing import prepare_campaign, read_campaign
+from mailer.cli.preview_files import list_files, template_files
 from mailer.cli.send_flags import SendFlags
-from mailer.flow.preparation import template_path
 from mailer.flow.preview import InvalidRowError, Previewed, Previewer
 from mailer.reports.files import whole
-from mailer.vocabulary.errors import MailerError, SourceError
+from mailer.vocabulary.errors import SourceError, UsageError
 from mailer.web.extra import web_extra
 from mailer.web.opened import open_message, visible
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 class _Campaign:
     """A campaign as its files are now."""
 
-    def __init__(self, invocation: "Invocation", path: Path | None) -> None:
+    def __init__(self, invocation: "Invocation", path: Path | None, flags: SendFlags) -> None:
         self._invocation = invocation
         self._path = path
+        self._flags = flags
         self._setting = self._read()
 
     @property
@@ -37,36 +38,47 @@ class _Campaign:
     def prepare(self) -> Previewer:
         """Read all files again. Raises `MailerError` E1xx to E3xx."""
         self._setting = self._read()
-        return Previewer(prepare_campaign(self._setting, SendFlags()))
+        return Previewer(prepare_campaign(self._setting, self._flags))
 
     def files(self) -> list[Path]:
-        """What a change to makes other messages: the campaign file, the template with its neighbours, the list."""
+        """What a change to makes other messages: the campaign file, the list, the template and what is attached."""
         configuration = self._setting.configuration
         campaign = configuration.campaign
         found = [configuration.path] if configuration.path is not None else []
         if campaign.recipients:
-            found.append(configuration.folder_of("campaign.recipients") / campaign.recipients.partition("#")[0])
-        if campaign.template:
-            base = configuration.folder_of("campaign.template")
-            found.append(base / "templates")
-            try:
-                found.append(template_path(campaign.template, base))
-            except MailerError:
-                found.append(base / campaign.template)
-        return found
+            found += list_files(campaign.recipients, configuration.folder_of("campaign.recipients"))
+        base = configuration.folder_of("campaign.template")
+        return [*found, *template_files(campaign, base, configuration.folder_of("campaign.attachments"))]
+
+    def check_list(self) -> None:
+        """Raises `UsageError` E101 for a list that cannot be read again when a file changes."""
+        if self._setting.configuration.campaign.recipients == "-":
+            raise UsageError(
+                "E101",
+                "the page reads the list again when a file changes, and standard input can be read only once",
+                hint="mailer preview --print   shows one row; or save the list: --recipients people.csv",
+            )
 
     def _read(self) -> "Setting":
-        return read_campaign(self._invocation, self._path, SendFlags())
+        return read_campaign(self._invocation, self._path, self._flags)
 
 
 async def preview_campaign(
-    invocation: "Invocation", campaign: Path | None, *, row: int, opens: bool, prints: bool, eml: Path | None
+    invocation: "Invocation",
+    campaign: Path | None,
+    flags: SendFlags = SendFlags(),  # noqa: B008 (frozen)
+    *,
+    row: int,
+    opens: bool,
+    prints: bool,
+    eml: Path | None,
 ) -> int:
     """Show the message of a row. The page stays until Ctrl-C or SIGTERM; the terminal and the file need no page."""
-    found = _Campaign(invocation, campaign)
+    found = _Campaign(invocation, campaign, flags)
     if prints or eml is not None:
         _tell(invocation, _message(found.prepare(), row), prints=prints, eml=eml)
         return 0
+    found.check_list()
     with web_extra("the page of `mailer preview`"):
         from mailer.web.preview import serving
     from mailer.web.proof import Proof

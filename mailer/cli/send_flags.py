@@ -46,8 +46,15 @@ class SendFlags:
 
     def check(self) -> None:
         """Raises `UsageError` E101 for flags that exclude each other, and for numbers that choose nothing."""
-        further = (("offset", "resume"), ("dry_run", "exclude_campaign"), ("dry_run", "at"), ("at", "wait"))
+        further = (
+            ("offset", "resume"),
+            ("dry_run", "exclude_campaign"),
+            ("dry_run", "at"),
+            ("at", "wait"),
+            ("detach", "wait"),
+        )
         check_together(self, _flag, further, {"resume": 1})
+        self.options()
 
     def options(self) -> SendOptions:
         """What they ask of this sending. `exclude` is as given: only the queue knows the whole id."""
@@ -66,7 +73,8 @@ class SendFlags:
             "delivery.priority": self.priority,
         }
         if campaign is not None and is_letter(campaign):
-            own = {"campaign.template": str(campaign), "campaign.duplicates": "keep"}
+            # In full, so that a template folder of that name does not come first.
+            own = {"campaign.template": str(campaign.absolute()), "campaign.duplicates": "keep"}
             its_list = campaign.parent / ITS_LIST
             if its_list.is_file():
                 own["campaign.recipients"] = str(its_list)

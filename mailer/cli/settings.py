@@ -21,7 +21,6 @@ SECRETS = (
     "MAILER_SMTP_PASSWORD_COMMAND",
     "MAILER_TOKEN_SECRET",
     "MAILER_TOKEN_SECRET_FILE",
-    "MAILER_DASHBOARD_TOKEN",
 )
 """Variables of which only is told that they are set: a command line may hold a secret as well as a value may."""
 

@@ -1,6 +1,7 @@
 """Dispatch: one message over one session, what came of it for each recipient, and what that means for others."""
 
 import asyncio
+import logging
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ class Dispatch:
         self._worker = worker
         self._attaching = Attaching(ledger)
         self._content: dict[str, ContentBreaker] = {}
+        self._is_telling = log.bind().is_enabled_for(logging.INFO)
         self.counts: Counter[str] = Counter()
 
     async def send(self, run: Run, session: Session, copies: Copies) -> None:
@@ -139,7 +141,8 @@ class Dispatch:
             worker=self._worker,
         )
         self.record(run, recipient, judgement.outcome, attempt)
-        _log_attempt(run, recipient, judgement.outcome, attempt)
+        if self._is_telling:
+            _log_attempt(run, recipient, judgement.outcome, attempt)
 
     def record(self, run: Run, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
         """Write the end of this run for one recipient."""
@@ -154,7 +157,7 @@ class Dispatch:
         if blames_route and (wait_s := run.route.failed()) > 0:
             run.stop(rest_s=wait_s)
         # A message that is refused is refused once, however many it was to go to.
-        for end in {end.verdict: end for end in ends}.values():
+        for end in ends if len(ends) < 2 else {end.verdict: end for end in ends}.values():
             if end.verdict.pause is not None:
                 await self.pause(run, end.verdict.pause, PausedBy.SERVICE)
             elif end.verdict.route_delay is not None:

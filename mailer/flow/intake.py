@@ -65,13 +65,17 @@ class Built:
 
 
 class Intake:
-    """Turns the rows of one run into messages. Remembers the addresses it has seen, in eight bytes each."""
+    """Turns the rows of one run into messages. Remembers the addresses it has seen, in eight bytes each.
 
-    def __init__(self, prepared: Prepared, campaign: Campaign, *, date: datetime) -> None:
+    `after` is added to the numbers of rows wherever they are kept: a list that is appended goes on where others end.
+    """
+
+    def __init__(self, prepared: Prepared, campaign: Campaign, *, date: datetime, after: int = 0) -> None:
         self._prepared = prepared
         self._campaign = campaign
         self._salt = bytes.fromhex(campaign.salt)
         self._date = date
+        self._after = after
         self._seen = Seen()
         self._lowered = Seen()
         self._email_column: str | None = None
@@ -87,6 +91,9 @@ class Intake:
                 self._build(row, built)
             except InvalidRowError as error:
                 built.left_out.append(_left_out(row, error.email[:254], LeftOutAs.INVALID, str(error)))
+        if self._after:
+            built.drafts = [replace(draft, row=draft.row + self._after) for draft in built.drafts]
+            built.left_out = [replace(row, row=row.row + self._after) for row in built.left_out]
         return built
 
     def _build(self, row: Row, built: Built) -> None:
@@ -149,11 +156,11 @@ class Intake:
 
     def _composed(self, row: Row, address: Address | None) -> Composed:
         prepared, campaign = self._prepared, self._campaign
-        if address is not None and prepared.test_to is not None:
-            address = prepared.test_to
+        # A letter with a To of its own is told, too: nobody else may stand in a test.
+        address = prepared.test_to or address
 
         def message_id_of(first: str) -> str:
-            identity = f"{first} {row.number}" if campaign.keeps_duplicates else first
+            identity = f"{first} {row.number + self._after}" if campaign.keeps_duplicates else first
             return message_id(self._salt, campaign.id, identity, campaign.message_domain)
 
         secret = prepared.token_secret
@@ -198,6 +205,8 @@ class Intake:
         return not self._campaign.keeps_duplicates and key in self._seen
 
     def _remember(self, row: Row, key: str, built: Built) -> None:
+        if self._prepared.test_to is not None:
+            return
         if self._campaign.keeps_duplicates and key in self._seen:
             built.repeated.append((row.number, key))
             return

@@ -93,16 +93,16 @@ def prepare(
     envelope_sender = (
         _sender(settings.envelope_sender, "campaign.envelope_sender")[1] if settings.envelope_sender else sender
     )
-    if "token" in composer.variables and token_secret is None:
+    needed = tuple(sorted(composer.variables - BUILT_IN))
+    email = () if composer.names_recipients else (settings.email_column,)
+    source = _source(open_source, recipients, base, email, needed)
+    _check_columns(source, email, needed, composer)
+    if "token" in composer.variables and token_secret is None and "token" not in (source.columns or ()):
         raise UsageError(
             "E133",
             "the template uses {{ token }}, and there is no secret to make it with",
             hint="MAILER_TOKEN_SECRET_FILE=/run/secrets/token   (openssl rand -hex 32 makes one)",
         )
-    needed = tuple(sorted(composer.variables - BUILT_IN))
-    email = () if composer.names_recipients else (settings.email_column,)
-    source = _source(open_source, recipients, base, email, needed)
-    _check_columns(source, email, needed, composer)
     keeps_duplicates = settings.duplicates == "keep" or tester is not None
     fingerprint = _hash(
         composer.sha256,
@@ -118,7 +118,7 @@ def prepare(
         name=name,
         key=_key(settings.key, name, fingerprint, source, another=new or tester is not None),
         fingerprint=fingerprint,
-        template=template_spec,
+        template=_shown(template, template_spec),
         template_sha256=composer.sha256,
         sender=sender_text,
         reverse_path=envelope_sender.addr_spec,
@@ -154,6 +154,11 @@ def template_path(spec: str, base: Path) -> Path:
         why="There is no such folder or file.",
         hint="a template is a folder with subject.txt.j2, body.txt.j2 and body.html.j2, or a single file",
     )
+
+
+def _shown(template: Path, spec: str) -> str:
+    """What the campaign's record calls the template: no more of a path than was written."""
+    return template.name if Path(spec).is_absolute() else spec
 
 
 def _composer(

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mailer.vocabulary.settings import QueueSettings
 
 LOW_WATER_POLL_S = 0.2
+LATER_ROWS = 10_000_000
+"""Numbers kept free for rows of the campaign's own list that were not asked for yet."""
 MOST_KEPT = 100_000
 """Rows of a source that can be read only once that are kept, where they are checked before they are stored."""
 
@@ -39,6 +41,8 @@ class Counts:
     duplicate: int = 0
     new: int = 0
     already: int = 0
+    to_send: int = 0
+    """Messages that a yes to `confirm` would send."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +133,9 @@ class Submission:
             if not isinstance(error, CampaignGoneError):
                 await self.ledger.drop(campaign)
             raise
+        counts = self._counts
+        buildable = counts.rows - counts.invalid - counts.duplicate
+        counts.to_send = status.totals.queued if stopped_at is None else buildable
         if not self._confirmed():
             await self.ledger.drop(campaign)
             return False
@@ -174,12 +181,14 @@ class Submission:
         return await self._store_all(campaign, run, chosen)
 
     async def _append(self, campaign: Campaign, run: str, status: CampaignStatus, chosen: Ranges | None) -> bool:
-        """Add the recipients of another list, after checking it."""
+        """Add the recipients of another list, after checking it. Its rows are numbered on from those there are."""
         added = self.prepared.proposal.fingerprint
         if status.appending != added and not await self._check_all(campaign, chosen):
             return False
-        await self.ledger.reopen(campaign, appending=added)
-        return await self._store_all(campaign, run, chosen, appended=added)
+        # Where rows were left for later, they keep their numbers.
+        after = status.totals.rows + (0 if status.chosen is None else LATER_ROWS)
+        base = await self.ledger.reopen(campaign, appending=added, after=after)
+        return await self._store_all(campaign, run, chosen, appended=added, after=base)
 
     async def _check_all(self, campaign: Campaign, chosen: Ranges | None) -> bool:
         """Build every row without storing it, and ask. Nothing else stands between it and the workers."""
@@ -194,10 +203,12 @@ class Submission:
             for problem in built.problems:
                 problems.add(problem)
             there = await self.ledger.members(campaign.id, [draft.email for draft in built.drafts])
-            counts.already += sum(draft.email in there for draft in built.drafts)
-            counts.new += sum(draft.email not in there for draft in built.drafts)
+            known = sum(draft.email in there and not draft.by_row for draft in built.drafts)
+            counts.already += known
+            counts.new += len(built.drafts) - known
             self._count(built)
         self._check(problems)
+        counts.to_send = counts.new
         return self._confirmed()
 
     async def _store_all(
@@ -209,12 +220,13 @@ class Submission:
         start: int = 0,
         appended: str | None = None,
         is_counted: bool = False,
+        after: int = 0,
         batches: "Iterator[list[Row]] | None" = None,
     ) -> bool:
         """A pass that stores while workers drain, from row `start` or all; `is_counted` by an earlier pass."""
         if not is_counted:
             self._counts, self._examples = Counts(), Examples()
-        intake = self._intake(campaign)
+        intake = self._intake(campaign, after)
         for rows in batches or self._batches(chosen):
             if rows[-1].number < start:
                 # Stored in the first pass; the ledger's index tells their later duplicates from new ones.
@@ -284,7 +296,8 @@ class Submission:
         return self.options.skip_bad or self.options.stream
 
     def _confirmed(self) -> bool:
-        return self.confirm is None or self.confirm(self._counts)
+        nothing_new = self._counts.to_send == 0 and self._counts.already > 0
+        return self.confirm is None or nothing_new or self.confirm(self._counts)
 
     async def _low_water(self, campaign: Campaign) -> None:
         # Workers elsewhere drain it; there is nothing in this process that could tell.
@@ -292,8 +305,8 @@ class Submission:
             self.progress(self._counts)
             await asyncio.sleep(LOW_WATER_POLL_S)
 
-    def _intake(self, campaign: Campaign) -> Intake:
-        return Intake(self.prepared, campaign, date=datetime.now(UTC))
+    def _intake(self, campaign: Campaign, after: int = 0) -> Intake:
+        return Intake(self.prepared, campaign, date=datetime.now(UTC), after=after)
 
     def _batches(self, ranges: Ranges | None) -> "Iterator[list[Row]]":
         rows = self._chosen_of(ranges)

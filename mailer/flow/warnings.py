@@ -32,7 +32,7 @@ def warnings_of(prepared: "Prepared", counts: Counts, examples: Examples) -> Ite
             "E211",
             first,
             why="\n".join([*others, f"{such} left out as invalid."]),
-            hint="mailer check --fix-list bad.csv",
+            hint=f"mailer check --fix-list bad.{'jsonl' if prepared.source.columns is None else 'csv'}",
         )
     if examples.duplicate:
         shown = "\n".join(f"row {row.row}  {shorten(row.email)}" for row in examples.duplicate[:SHOWN])

@@ -57,10 +57,11 @@ class IntakeLedger(Protocol):
         `complete` is False when the rest of the source is to come (`complete` is called then).
         """
 
-    async def reopen(self, campaign: Campaign, *, appending: str | None = None) -> None:
+    async def reopen(self, campaign: Campaign, *, appending: str | None = None, after: int = 0) -> int:
         """More recipients are to come: until `complete` the campaign is not finished, and a finished one runs again.
 
-        `appending` is the fingerprint of another list; without it, it is more of the campaign's own.
+        `appending` is the fingerprint of another list; without it, it is more of the campaign's own. The rows of
+        another list are numbered on from `after`, as it was said first: returned is what to add to them.
         Raises `UsageError` E114 when it was cancelled.
         """
 

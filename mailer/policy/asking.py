@@ -92,7 +92,7 @@ def begin_ms(at: datetime | str, named: Named) -> int:
     """Unix milliseconds of a time to come: ISO 8601, in local time without an offset. Raises `UsageError` E101."""
     try:
         begin = (datetime.fromisoformat(at) if isinstance(at, str) else at).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         hint = f"{named('at')} 2026-11-21T18:00   (local time)"
         raise UsageError("E101", f"{named('at')} {at!r} is not a time", hint=hint) from None
     if begin < datetime.now(UTC):

@@ -5,10 +5,10 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
+
+from mailer.policy.decoded_words import decode_words
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -167,18 +167,14 @@ def read_parts(content: bytes) -> tuple[str, str | None, str | None]:
 
 
 def _decoded(part: "Message[str, str]") -> str:
-    content = part.get_payload(decode=True)
     try:
+        content = part.get_payload(decode=True)
         return content.decode(part.get_content_charset("utf-8"), "replace") if isinstance(content, bytes) else ""
-    except LookupError:
+    except (LookupError, ValueError, TypeError):
+        # A charset that is none, or in a form that the standard library does not expect there.
         return ""
 
 
 def _subject(message: "Message[str, str]") -> str:
     written = " ".join(str(message.get("Subject", "")).split("\r\n "))
-    if "=?" not in written:
-        return written
-    try:
-        return str(make_header(decode_header(written)))
-    except (HeaderParseError, LookupError, UnicodeDecodeError):
-        return written
+    return decode_words(written)

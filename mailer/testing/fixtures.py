@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailer.testing.outbox import Outbox
+from mailer.testing.messages import Outbox
 
 if TYPE_CHECKING:
     from mailer.capture.server import CaptureServer

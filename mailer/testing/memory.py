@@ -11,7 +11,8 @@ from mailer.testing.desk import MemoryDesk
 from mailer.testing.post import Post
 
 if TYPE_CHECKING:
-    from mailer.testing.outbox import Outbox
+    from mailer.testing.messages import Outbox
+    from mailer.testing.post import RefusedAfter
 
 
 class _InMemory:
@@ -24,14 +25,22 @@ class _InMemory:
         """The messages that were taken, oldest first, as `email.message.EmailMessage`."""
         return self.post.outbox
 
-    def refuse(self, address: str, code: int = 550, text: str = "5.1.1 unknown user", *, after: str = "rcpt") -> None:
-        """From now on this address ends as `refused`: at RCPT, or with `after="dot"` after the message. Any 5xx."""
+    def refuse(
+        self, address: str, code: int = 550, text: str = "5.1.1 unknown user", *, after: "RefusedAfter" = "rcpt"
+    ) -> None:
+        """From now on this address ends as `refused`: at RCPT, or with `after="dot"` after the message.
+
+        Any 5xx. Raises `UsageError` E101 for another code or `after`.
+        """
         self.post.refuse(address, code, text, after=after)
 
     def defer(
         self, address: str, code: int = 451, text: str = "4.3.0 try again later", *, for_ever: bool = False
     ) -> None:
-        """From now on this address is `deferred` once, and then taken; or every time, until it has `failed`."""
+        """From now on this address is `deferred` once, and then taken; or every time, until it has `failed`.
+
+        Any 4xx. Raises `UsageError` E101 for another code.
+        """
         self.post.defer(address, code, text, for_ever=for_ever)
 
     def drop(self, address: str) -> None:

@@ -1,6 +1,6 @@
 """A post office in memory: a ledger, a relay, and the production's own delivery between them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mailer.backends.memory.books import Books
 from mailer.backends.memory.control import MemoryControl
@@ -11,16 +11,19 @@ from mailer.capture.chaos import Behaviour
 from mailer.flow.delivery import Delivery
 from mailer.flow.run import Route
 from mailer.policy.addressing import parse_address
-from mailer.testing.outbox import Outbox
+from mailer.testing.messages import Outbox
 from mailer.testing.relay import NAME, MemoryRelay
 from mailer.vocabulary.campaign import CampaignState
-from mailer.vocabulary.phase import Phase
+from mailer.vocabulary.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mailer.interfaces.limiter import Bucket
     from mailer.vocabulary.campaign import Campaign
+
+RefusedAfter = Literal["rcpt", "dot"]
+"""What the relay says no to: the recipient, or the message."""
 
 
 class Post:
@@ -35,15 +38,21 @@ class Post:
         self.outbox = Outbox(lambda: [taken.content for taken in self.relay.taken])
         """The messages that were taken, oldest first, one for each transaction."""
 
-    def refuse(self, address: str, code: int = 550, text: str = "5.1.1 unknown user", *, after: str = "rcpt") -> None:
-        """The relay says no for good: to the recipient, or `after="dot"` to the message. Any 5xx."""
-        self._plan(address, f"{code} {text}", after, only_once=False)
+    def refuse(
+        self, address: str, code: int = 550, text: str = "5.1.1 unknown user", *, after: RefusedAfter = "rcpt"
+    ) -> None:
+        """The relay says no for good: to the recipient, or `after="dot"` to the message. Any 5xx, else E101."""
+        line = _line(code, text, "refuse", 5)
+        if after not in ("rcpt", "dot"):
+            raise UsageError("E101", f'refuse(after={after!r}): "rcpt" or "dot"', hint='refuse(address, after="dot")')
+        self.relay.plan(address, Behaviour(to_recipient=line) if after == "rcpt" else Behaviour(to_message=line))
 
     def defer(
         self, address: str, code: int = 451, text: str = "4.3.0 try again later", *, for_ever: bool = False
     ) -> None:
-        """The relay says later, the first time only or every time. Any 4xx."""
-        self._plan(address, f"{code} {text}", Phase.RCPT, only_once=not for_ever)
+        """The relay says later, the first time only or every time. Any 4xx, else E101."""
+        line = _line(code, text, "defer", 4)
+        self.relay.plan(address, Behaviour(to_recipient=line, only_once=not for_ever))
 
     def drop(self, address: str) -> None:
         """The relay takes the message and ends the connection without an answer."""
@@ -52,12 +61,6 @@ class Post:
     def suppress(self, address: str) -> None:
         """Put an address on the do-not-send list."""
         self.books.suppressed.add(parse_address(address).key)
-
-    def _plan(self, address: str, line: str, after: str, *, only_once: bool) -> None:
-        if Phase(after) is Phase.DOT:
-            self.relay.plan(address, Behaviour(to_message=line))
-        else:
-            self.relay.plan(address, Behaviour(to_recipient=line, only_once=only_once))
 
     def listener(self, campaign_id: str) -> MemoryListener:
         """Somebody who has heard nothing of this campaign yet."""
@@ -94,3 +97,12 @@ class _NoLimit:
 
     async def take(self, buckets: "Sequence[Bucket]", *, most_s: float) -> float:
         return 0.0
+
+
+def _line(code: int, text: str, call: str, first: int) -> str:
+    """The reply. Raises `UsageError` E101 for a code of another class than the call means (RFC 5321 section 4.2.1)."""
+    if code // 100 != first:
+        other = "defer" if code // 100 == 4 else "refuse"
+        hint = f"{other}(address, {code})" if code // 100 in (4, 5) else f"{call}(address)"
+        raise UsageError("E101", f"{call}(code={code}): a reply code from {first}00 to {first}99", hint=hint)
+    return f"{code} {text}"

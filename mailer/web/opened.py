@@ -5,11 +5,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 from email.message import Message
 from typing import cast
 
+from mailer.policy.decoded_words import decode_words
 from mailer.vocabulary.reply import sanitise
 
 MOST_HEADERS = 200
@@ -159,10 +158,7 @@ def safe_name(name: str) -> str | None:
 
 def _decoded(value: object) -> str:
     text = str(value).replace("\r", "").replace("\n", "")
-    try:
-        return sanitise(str(make_header(decode_header(text))))
-    except (HeaderParseError, LookupError, ValueError):
-        return sanitise(text)
+    return sanitise(decode_words(text))
 
 
 def _body(leaves: list["Message[str, str]"], parts: tuple[Part, ...], content_type: str) -> str | None:

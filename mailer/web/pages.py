@@ -102,7 +102,7 @@ def _environment() -> Environment:
     environment.filters |= {"grouped": grouped, "clock": clock, "visible": visible, "bytes": size_of}
     environment.globals |= {
         "style": Markup(_part("page.css")),  # noqa: S704 (files of this package, as is)
-        "script": Markup(_part("page.js")),  # noqa: S704
+        "script": Markup(_part("page.js")),  # noqa: S704 (the same)
         "icon": f"data:image/svg+xml,{quote(_ICON)}",
     }
     return environment

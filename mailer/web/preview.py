@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -81,8 +82,8 @@ async def serving(
     """Serve the preview, and renew it when one of `paths` changes."""
     pulse = Pulse(every=EVERY_S)
 
-    async def renew() -> None:
-        await asyncio.to_thread(proof.renew)
+    async def renew(error: Exception | None) -> None:
+        await asyncio.to_thread(proof.renew if error is None else partial(proof.fail, error))
         pulse.beat()
 
     async with Website(preview(proof, pulse, name=name, row=row), pulse, port=port) as site:

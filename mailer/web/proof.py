@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailer.flow.preview import InvalidRowError, Previewed
-from mailer.vocabulary.errors import MailerError
+from mailer.flow.preview import Previewed
 from mailer.web.trouble import Trouble, trouble_of
 
 
@@ -31,7 +30,7 @@ class Look:
 
 
 class Proof:
-    """Looks at rows from any thread. `prepare` loads the campaign from its files; it may raise `MailerError`."""
+    """Looks at rows from any thread. `prepare` loads the campaign from its files; whatever it raises is shown."""
 
     def __init__(self, prepare: Callable[[], Messages]) -> None:
         self._prepare = prepare
@@ -47,8 +46,14 @@ class Proof:
             self._messages = self._trouble = self._last = None
             try:
                 self._messages = self._prepare()
-            except MailerError as error:
+            except Exception as error:
                 self._trouble = trouble_of(error, 0)
+
+    def fail(self, error: Exception) -> None:
+        """Show why the files cannot be followed, until the campaign is loaded again."""
+        with self._lock:
+            self._messages = self._last = None
+            self._trouble = trouble_of(error, 0)
 
     def look(self, row: int) -> Look:
         """The message of a row; the same one until something changes or another row is looked at."""
@@ -64,5 +69,5 @@ class Proof:
         try:
             rows = self._messages.count()
             return Look(row=row, rows=rows, previewed=self._messages.message(row))
-        except (MailerError, InvalidRowError) as error:
+        except Exception as error:
             return Look(row=row, rows=rows, trouble=trouble_of(error, row))

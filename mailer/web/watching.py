@@ -14,23 +14,34 @@ Stamp = tuple[str, int, int]
 
 
 async def watch(
-    paths: Callable[[], Iterable[Path]], changed: Callable[[], Awaitable[None]], *, every: float = EVERY_S
+    paths: Callable[[], Iterable[Path]],
+    changed: Callable[[Exception | None], Awaitable[None]],
+    *,
+    every: float = EVERY_S,
 ) -> None:
     """Await `changed` after each change to one of the files or below one of the folders. Never ends.
 
     `paths` is asked, in a thread, before every look; looks are `every` seconds apart. What is not there may appear.
+    When a look fails, `changed` is told why, once; and when looks no longer do, it is told of a change.
     """
 
-    def look() -> frozenset[Stamp]:
-        return stamps(paths())
+    def look() -> frozenset[Stamp] | Exception:
+        try:
+            return stamps(paths())
+        except Exception as error:
+            return error
 
     seen = await asyncio.to_thread(look)
     while True:
         await asyncio.sleep(every)
         found = await asyncio.to_thread(look)
-        if found != seen:
+        if _telling(found) != _telling(seen):
             seen = found
-            await changed()
+            await changed(found if isinstance(found, Exception) else None)
+
+
+def _telling(look: frozenset[Stamp] | Exception) -> frozenset[Stamp] | str:
+    return repr(look) if isinstance(look, Exception) else look
 
 
 def stamps(paths: Iterable[Path]) -> frozenset[Stamp]:
@@ -39,7 +50,7 @@ def stamps(paths: Iterable[Path]) -> frozenset[Stamp]:
 
 
 def _stamps(path: Path) -> Iterator[Stamp]:
-    files = _files_below(path) if path.is_dir() else iter((path,))
+    files = _files_below(path) if os.path.isdir(path) else iter((path,))
     for _, file in zip(range(MOST_FILES), files, strict=False):
         try:
             found = file.stat()

@@ -97,7 +97,7 @@ class Supervisor:
         self._children.add(child)
         try:
             assert child.stdin is not None  # noqa: S101 (a pipe)
-            assert child.stdout is not None  # noqa: S101
+            assert child.stdout is not None  # noqa: S101 (a pipe)
             child.stdin.write(write_orders(self.orders))
             for _ in range(self._stops):
                 child.send_signal(signal.SIGTERM)

@@ -95,3 +95,12 @@ def test_a_campaign_for_later_is_stored_and_said_when(desk: Desk) -> None:
     status = desk.run("status", campaign_id, "--json")
     assert '"scheduled"' in status.out
     assert f"{campaign_id} begins at 2999-01-01 08:00:00Z" in desk.run("status", campaign_id).out
+
+
+def test_a_file_that_is_named_is_the_template_although_a_folder_has_one_like_it(desk: Desk) -> None:
+    """`mailer send letter.txt` sends that file, not `templates/letter.txt`."""
+    desk.campaign("ann")
+    desk.write("letter.txt", "To: {{ email }}\nFrom: me@acme.example\nSubject: this one\n\nHello\n")
+    desk.write("templates/letter.txt", "To: {{ email }}\nFrom: me@acme.example\nSubject: the other\n\nHello\n")
+    assert desk.run("send", "letter.txt", "--recipients", "recipients.csv", "--yes").code == 0
+    assert [message.subject for message in desk.relay.mailbox if desk.name in str(message.recipients)] == ["this one"]

@@ -93,10 +93,10 @@ def test_rows_left_out_are_told_with_their_numbers_and_are_no_failure(desk: Desk
     )
     done = desk.run("send", "--yes")
     assert done.code == 0
-    assert 'error[E211]: recipients.csv row 2: "bob@@x.example" cannot be written to: ' in done.err
+    assert 'error[E211]: row 2: "bob@@x.example" is not an e-mail address: two @ signs' in done.err
     assert "row 3: " in done.err
-    assert "2 rows are left out as invalid." in done.err
-    assert "warning[W210]: recipients.csv: 1 row is left out as duplicate" in done.err
+    assert "2 such rows are left out as invalid." in done.err
+    assert "warning[W210]: 1 address occurs more than once (2 rows) – the first is kept" in done.err
     assert "row 4  ann@…" in done.err
     assert "1 accepted + 2 invalid + 1 duplicate = 4 rows ✓" in done.out
     assert desk.arrived == {"ann": 1}
@@ -133,7 +133,9 @@ def test_one_bad_row_and_nothing_is_accepted(own_desk: Desk) -> None:
 def test_a_dry_run_finds_the_bad_row_and_needs_neither_queue_nor_mail_server(own_desk: Desk) -> None:
     own_desk.campaign("ann", "ann", "two@@signs.example")
     nothing = {"MAILER_SMTP_URL": "", "MAILER_REDIS_URL": "redis://127.0.0.1:1"}
-    assert own_desk.run("send", "--dry-run", "--json", environ=nothing).document == {
+    checked = own_desk.run("send", "--dry-run", "--json", environ=nothing).document
+    assert [warning["code"] for warning in checked.pop("warnings")] == ["E211", "W210"]
+    assert checked == {
         "schema_version": 1,
         "rows": 3,
         "buildable": 1,

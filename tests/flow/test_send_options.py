@@ -8,6 +8,7 @@ import pytest
 
 from mailer.backends.redis.ledgers import Ledgers
 from mailer.flow.problems import BadRowsError
+from mailer.flow.submission import Counts
 from mailer.flow.warnings import warnings_of
 from mailer.vocabulary.campaign import CampaignState, CampaignStatus
 from mailer.vocabulary.chunk import Draft
@@ -320,3 +321,57 @@ async def test_rows_that_are_kept_twice_and_addresses_that_differ_in_case_are_to
         assert submitted is not None
         told[duplicates] = [warning.code for warning in warnings_of(prepared, submitted.counts, submitted.examples)]
     assert told == {"first": ["W210", "W211"], "keep": ["W210", "W211"]}
+
+
+async def test_copies_and_kept_rows_of_an_appended_list_are_not_taken_for_those_there_are(
+    ledgers: Ledgers, shop: Shop, submit: Submit
+) -> None:
+    """Its rows are numbered on, so that the second list's first row is not the first list's."""
+    header = "email,name,city"
+    await submit(shop.csv(["a@x.test,A,A", "b@x.test,B,B"], header), key="c", cc="boss@acme.test")
+    added = shop.csv(["c@x.test,C,C", "d@x.test,D,D", "a@x.test,A,A"], header)
+    for _ in range(2):
+        status = await submit(added, key="c", cc="boss@acme.test", append=True)
+        assert status.totals.accepted == 8
+    boss = [record.row for record in await records(ledgers, status.campaign) if record.email == "boss@acme.test"]
+    assert boss == [1, 2, 5, 6]
+    await submit(shop.csv(["a@x.test,A,A"], header), key="k", duplicates="keep")
+    kept = await submit(shop.csv(["a@x.test,A,Z"], header), key="k", duplicates="keep", append=True)
+    assert kept.totals.accepted == 2
+    assert len({record.message_id for record in await records(ledgers, kept.campaign)}) == 2
+
+
+async def test_the_number_that_is_asked_about_is_the_number_that_is_sent(ledgers: Ledgers, shop: Shop) -> None:
+    """For a draft that was cut off, for the rest after a limit, and for an appended list."""
+    asked: list[int] = []
+
+    async def submit(people: str, **options: Any) -> int:
+        def confirm(counts: Counts) -> bool:
+            asked.append(counts.to_send)
+            return True
+
+        submitted = await shop.submission(ledgers, people, confirm=confirm, **options).run()
+        assert submitted is not None
+        return submitted.counts.new
+
+    sent = [
+        await submit(shop.people(8), key="k", limit=6),
+        await submit(shop.people(8), key="k"),
+        await submit(shop.people(9), key="k", append=True),
+    ]
+    assert asked == sent == [6, 2, 1]
+    assert await submit(shop.people(9), key="k", append=True) == 0
+    assert len(asked) == 3
+
+
+async def test_a_test_of_several_rows_warns_of_nothing(ledgers: Ledgers, shop: Shop) -> None:
+    """That all of them go to one address is what was asked for."""
+    prepared = shop.prepared(shop.people(5), test_to="me@acme.test")
+    submitted = await shop.submission(ledgers, "people.csv", prepared=prepared).run()
+    assert submitted is not None
+    assert list(warnings_of(prepared, submitted.counts, submitted.examples)) == []
+
+
+async def test_a_column_called_token_is_a_column(shop: Shop) -> None:
+    (shop.folder / "templates" / "hello" / "body.txt.j2").write_text("{{ token }}")
+    shop.prepared(shop.csv(["a@x.test,A,B,ABC"], "email,name,city,token"))

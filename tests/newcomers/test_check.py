@@ -1,6 +1,7 @@
 """`mailer check`: all that is wrong with a campaign at once, and a list of the rows to mend."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,11 @@ async def test_the_fix_list_has_the_rows_as_they_were_with_the_reasons(mailer: C
     write(campaign, BAD)
     done = await mailer("check", "--fix-list", "bad.csv")
     assert done.code == 3
-    assert done.err == "bad.csv has the rows that are left out, with the reasons.\nNothing was sent.\n"
+    assert done.err.splitlines() == [
+        "bad.csv has the rows that are left out, with the reasons.",
+        "Mend it in a text editor: a spreadsheet would take some of its cells for formulas.",
+        "Nothing was sent.",
+    ]
     with (campaign / "bad.csv").open(newline="", encoding="utf-8") as stream:
         header, *rows = csv.reader(stream)
     assert header == ["row", "line", "reason", "email", "first_name", "number"]
@@ -114,8 +119,7 @@ async def test_the_fix_list_has_the_rows_as_they_were_with_the_reasons(mailer: C
     assert by_row[3][2:] == ["bob@example.com", "Bob", "0"]
     assert by_row[4][1] == "came before"
     assert by_row[5] == ["6", "1 cell under 3 columns", "", "", ""]
-    # A spreadsheet must not take what a stranger wrote for a formula.
-    assert by_row[6][2:] == ["'=cmd@example.com", "'=1+1", "0"]
+    assert by_row[6][2:] == ["=cmd@example.com", "=1+1", "0"]
 
 
 async def test_the_fix_list_once_mended_is_a_list_again(mailer: CommandLine, campaign: Path) -> None:
@@ -128,18 +132,77 @@ async def test_the_fix_list_once_mended_is_a_list_again(mailer: CommandLine, cam
     assert (done.code, done.out) == (0, "1 row, no problems\n")
 
 
-async def test_rows_without_declared_columns_are_written_whole(mailer: CommandLine, campaign: Path) -> None:
-    (campaign / "people.jsonl").write_text('{"email": "ann@example.com", "number": 1, "tags": ["ü"]}\n')
-    assert (await mailer("check", "--recipients", "people.jsonl", "--fix-list", "bad.csv")).code == 3
-    with (campaign / "bad.csv").open(newline="", encoding="utf-8") as stream:
-        header, row = csv.reader(stream)
-    assert header == ["row", "line", "reason", "json"]
-    assert row == [
-        "1",
-        "1",
-        "the template needs first_name",
-        '{"email": "ann@example.com", "number": 1, "tags": ["ü"]}',
+async def test_of_objects_the_fix_list_is_json_lines_and_mended_a_list_again(
+    mailer: CommandLine, campaign: Path
+) -> None:
+    rows = [
+        {"email": "ann@example.com", "number": 1, "tags": ["ü"]},
+        {"email": "bob@example.com", "number": 1, "first_name": "Bob"},
+        {"email": "eve@example.com", "number": 2, "_row": "mine"},
     ]
+    (campaign / "people.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = await mailer("check", "--recipients", "people.jsonl")
+    assert "mailer check --fix-list bad.jsonl " in done.err
+    assert (await mailer("check", "--recipients", "people.jsonl", "--fix-list", "bad.jsonl")).code == 3
+    written = (campaign / "bad.jsonl").read_text(encoding="utf-8")
+    assert "ü" in written
+    reason = "the template needs first_name"
+    assert [json.loads(line) for line in written.splitlines()] == [
+        {"_row": 1, "_reason": reason} | rows[0],
+        {"_row_": 3, "_reason": reason} | rows[2],
+    ]
+    (campaign / "bad.jsonl").write_text(written.replace('"number"', '"first_name": "X", "number"'))
+    done = await mailer("check", "--recipients", "bad.jsonl")
+    assert (done.code, done.out) == (0, "2 rows, no problems\n")
+
+
+async def test_a_fix_list_with_the_name_of_another_form_tells_how_it_is_read(
+    mailer: CommandLine, campaign: Path
+) -> None:
+    (campaign / "people.jsonl").write_text('{"email": "ann@example.com", "number": 1}\n')
+    done = await mailer("check", "--recipients", "people.jsonl", "--fix-list", "my bad.csv")
+    command = "mailer check --recipients 'my bad.csv' --recipients-format jsonl"
+    assert f"{command}   reads it\n" in done.err
+    mended = campaign / "my bad.csv"
+    mended.write_text(mended.read_text().replace("{", '{"first_name": "Ann", ', 1))
+    done = await mailer("check", "--recipients", "my bad.csv", "--recipients-format", "jsonl")
+    assert (done.code, done.out) == (0, "1 row, no problems\n")
+
+
+async def test_cells_are_written_as_they_were_because_they_are_sent_again(mailer: CommandLine, campaign: Path) -> None:
+    """A spreadsheet is warned of, and not served: its apostrophe would reach a recipient."""
+    cells = ["+49 170 1", "'+49 170 1", "=1+1", "-5 °C", "@home", "\u200b", "＝x"]
+    rows = "".join(f"ann@@example.com,{cell},1\n" for cell in cells)
+    write(campaign, rows)
+    done = await mailer("check", "--fix-list", "bad.csv")
+    assert "Mend it in a text editor: a spreadsheet would take some of its cells for formulas.\n" in done.err
+    with (campaign / "bad.csv").open(newline="", encoding="utf-8") as stream:
+        assert [row["first_name"] for row in csv.DictReader(stream)] == cells
+    write(campaign, "ann@@example.com,Ann,1\n")
+    assert "text editor" not in (await mailer("check", "--fix-list", "bad.csv")).err
+
+
+async def test_addresses_of_roles_and_domains_of_mixed_scripts_are_warned_of(
+    mailer: CommandLine, campaign: Path
+) -> None:
+    many = "".join(f"info@x{number}.example,Info,1\n" for number in range(2_000))
+    write(campaign, f"{GOOD}{many}a@аpple.com,Mallory,1\n")
+    done = await mailer("check")
+    assert (done.code, done.out.splitlines()[0]) == (0, "2 002 rows, no problems")
+    assert (
+        "warning[W212]: people.csv: 2 000 rows have the address of a role, not of a person\n  row 2  info@…\n"
+        in done.out
+    )
+    assert done.out.count("info@…") == 5
+    assert "warning[W213]: people.csv: 1 row has a domain that mixes Latin letters" in done.out
+    assert "\n  row 2002  …@xn--pple-43d.com (аpple.com)\n" in done.out
+    assert [one["code"] for one in (await mailer("check", "--json")).document["warnings"]] == ["W212", "W213"]
+
+
+async def test_a_copy_for_a_role_is_no_address_of_the_list(mailer: CommandLine, campaign: Path) -> None:
+    text = (campaign / "mailer.toml").read_text()
+    (campaign / "mailer.toml").write_text(f'{text}bcc = "info@acme.example"\n')
+    assert "W212" not in (await mailer("check")).out
 
 
 async def test_a_list_that_cannot_be_read_leaves_no_half_fix_list(mailer: CommandLine, campaign: Path) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,6 +10,9 @@ from mailer import AsyncMailer, Campaign, Mailer, MailerError, NotSentError, Usa
 from mailer.testing import AsyncMemoryMailer, MemoryMailer
 from mailer.vocabulary.campaign import CampaignState
 from tests.api.conftest import people
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def hello(recipients: object, **keywords: object) -> Campaign:
@@ -178,3 +182,80 @@ print(sorted(name for name in sys.modules if name.startswith("mailer.") and name
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_mailers_need_no_pytest(desk: Path) -> None:
+    """A program tries itself out with `MemoryMailer` where nothing for tests is installed."""
+    import subprocess
+
+    script = """
+import sys
+for name in ("pytest", "_pytest", "pluggy", "aiosmtpd", "valkey_server"):
+    sys.modules[name] = None
+from mailer import Campaign
+from mailer.testing import AsyncMemoryMailer, MemoryMailer, Outbox
+people = [{"email": "ann@example.com", "name": "Ann"}]
+mailer = MemoryMailer()
+mailer.send(Campaign("hello", template="hello", sender="a@acme.example", recipients=people))
+assert isinstance(mailer.outbox, Outbox)
+print(mailer.outbox[0]["Subject"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("Hello Ann\n", "")
+
+
+def test_every_name_is_there_however_often_and_in_whatever_order_it_is_asked_for() -> None:
+    import mailer.testing as testing
+
+    for _ in range(2):
+        for name in (*testing.__all__, *reversed(testing.__all__)):
+            found = getattr(testing, name)
+            assert callable(found) or type(found).__name__ == "FixtureFunctionDefinition", name
+    with pytest.raises(AttributeError, match="nothing_such"):
+        testing.nothing_such  # noqa: B018 (looking it up is the test)
+
+
+@pytest.mark.parametrize("is_in_memory", [True, False])
+async def test_outside_async_with_nothing_is_done_in_memory_as_at_a_queue(desk: Path, is_in_memory: bool) -> None:
+    async def shut(mailer: AsyncMailer) -> None:
+        with pytest.raises(UsageError) as caught:
+            await mailer.enqueue(hello(people(1)))
+        assert caught.value.code == "E132"
+        with pytest.raises(UsageError) as caught:
+            await mailer.send(hello(people(1)))
+        assert caught.value.code == "E132"
+        with pytest.raises(UsageError) as caught:
+            await mailer.campaign()
+        assert caught.value.code == "E132"
+
+    if not is_in_memory:
+        await shut(AsyncMailer.from_env())
+        return
+    mailer = AsyncMemoryMailer()
+    await shut(mailer)
+    async with mailer:
+        handle = await mailer.enqueue(hello(people(1)))
+    for look in (handle.status, handle.wait, handle.report, handle.resume):
+        with pytest.raises(UsageError) as caught:
+            await look()
+        assert caught.value.code == "E132"
+    await shut(mailer)
+    assert len(mailer.outbox) == 0
+
+
+def test_a_slip_in_a_plan_is_an_error_and_not_another_end() -> None:
+    mailer = MemoryMailer()
+    slips: list[Callable[[], None]] = [
+        lambda: mailer.refuse("p1@example.com", 421),
+        lambda: mailer.refuse("p1@example.com", 250),
+        lambda: mailer.refuse("p1@example.com", after="data"),  # type: ignore[arg-type]  # the slip
+        lambda: mailer.refuse("p1@example.com", after="RCPT"),  # type: ignore[arg-type]  # the slip
+        lambda: mailer.defer("p1@example.com", 550),
+        lambda: mailer.defer("p1@example.com", 4511),
+    ]
+    for slip in slips:
+        with pytest.raises(UsageError) as caught:
+            slip()
+        assert caught.value.code == "E101"
+        assert caught.value.hint is not None
+    assert mailer.post.relay.behaviour("p1@example.com").to_recipient is None

@@ -48,6 +48,11 @@ def test_a_charset_that_is_none_does_no_harm(charset: str) -> None:
     (open_message(content).text or "").encode()
 
 
+def test_a_header_whose_charset_is_none_is_shown_as_it_is() -> None:
+    content = b"Subject: =?; charset=\xff''utf-7?b?aGk=?=\r\n\r\nhello\r\n"
+    assert "charset" in open_message(content).subject
+
+
 def test_a_nesting_without_end_is_shown_as_text() -> None:
     layers = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(3000))
     opened = open_message(layers)

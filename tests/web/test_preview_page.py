@@ -118,7 +118,8 @@ async def test_another_host_name_gets_no_preview() -> None:
 async def test_a_file_that_changes_appears_or_goes_is_noticed(tmp_path: Path) -> None:
     file, told = tmp_path / "folder" / "body.txt.j2", asyncio.Event()
 
-    async def changed() -> None:
+    async def changed(error: Exception | None) -> None:
+        assert error is None
         told.set()
 
     watching = asyncio.create_task(watch(lambda: [tmp_path, tmp_path / "missing"], changed, every=0.01))
@@ -139,3 +140,54 @@ async def test_a_file_that_changes_appears_or_goes_is_noticed(tmp_path: Path) ->
     assert stamps([tmp_path]) == before
     watching.cancel()
     await asyncio.wait({watching})
+
+
+async def test_whatever_goes_wrong_is_shown_and_the_page_comes_back(tmp_path: Path) -> None:
+    """An error that is none of ours ends neither the page nor the watching of its files."""
+    file, can_look = tmp_path / "body.txt.j2", True
+    file.write_text("Hello")
+
+    def prepare() -> Messages:
+        if (text := file.read_text()) == "broken":
+            raise ZeroDivisionError("by <nought>")
+        return Three(text)
+
+    def paths() -> list[Path]:
+        if not can_look:
+            raise PermissionError("locked up")
+        return [file]
+
+    async def shown(site: Website, words: str) -> None:
+        async with asyncio.timeout(10):
+            while words not in (await ask(f"{site.url}/rows/1")).text:  # noqa: ASYNC110 (another program's page tells nobody)
+                await asyncio.sleep(0.05)
+
+    async with previewed(prepare, paths) as site:
+        await shown(site, "Hello Ann")
+        file.write_text("broken")
+        await shown(site, "the campaign cannot be shown: ZeroDivisionError: by &lt;nought&gt;")
+        file.write_text("Mended")
+        await shown(site, "Mended Ann")
+        can_look = False
+        await shown(site, "the campaign cannot be shown: PermissionError: locked up")
+        can_look = True
+        await shown(site, "Mended Ann")
+
+
+async def test_a_row_that_fails_in_a_way_of_its_own_is_shown() -> None:
+    class Failing(Three):
+        def message(self, row: int) -> Previewed:
+            raise OSError("the disk is gone")
+
+    async with previewed(Failing) as site:
+        page = await ask(f"{site.url}/rows/2")
+        assert (page.status, "row 2 cannot be shown: OSError: the disk is gone" in page.text) == (200, True)
+
+
+async def test_a_folder_that_may_not_be_looked_into_is_as_good_as_gone(tmp_path: Path) -> None:
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "shut").chmod(0)
+    try:
+        assert stamps([tmp_path / "shut" / "inner"]) == frozenset()
+    finally:
+        (tmp_path / "shut").chmod(0o700)

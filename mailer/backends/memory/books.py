@@ -54,6 +54,8 @@ class Book:
     chosen: "Ranges | None" = None
     appended: list[str] = field(default_factory=list)
     appending: list[str] = field(default_factory=list)
+    bases: dict[str, int] = field(default_factory=dict)
+    """By appended list: what is added to the numbers of its rows."""
     chunks: list[list[Recipient]] = field(default_factory=list)
     index: set[tuple[str, int | None]] = field(default_factory=set)
     files: dict[str, bytes] = field(default_factory=dict)

@@ -101,20 +101,22 @@ class MemoryIntake:
             book.settle(now_ms)
             return True
 
-    async def reopen(self, campaign: "Campaign", *, appending: str | None = None) -> None:
+    async def reopen(self, campaign: "Campaign", *, appending: str | None = None, after: int = 0) -> int:
         """More recipients are to come. Raises `UsageError` E114 when it was cancelled."""
         with self._books.lock:
             book = self._there(campaign)
             if book.state is CampaignState.CANCELLED:
                 raise UsageError("E114", f"{campaign.id} is cancelled: it takes no more recipients")
+            base = book.bases.setdefault(appending, after) if appending is not None else 0
             if appending is None:
                 book.source_complete = False
             elif appending in book.appended:
-                return
+                return base
             elif appending not in book.appending:
                 book.appending.append(appending)
             if book.state is CampaignState.FINISHED:
                 book.state, book.finished_ms = CampaignState.RUNNING, None
+            return base
 
     async def complete(
         self,

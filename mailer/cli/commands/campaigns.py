@@ -8,6 +8,19 @@ import typer
 from mailer.cli.loop import run_loop
 from mailer.cli.registry import CampaignFile, CampaignId, Context, command
 
+Recipients = Annotated[
+    str | None, typer.Option("--recipients", "--database", metavar="PATH", help="CSV, JSON Lines, xlsx; - is stdin.")
+]
+"""The list, where it is not the one of the settings."""
+Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", metavar="C", help="Of the CSV file, where it is ambiguous.")
+]
+"""What separates its cells."""
+RecipientsFormat = Annotated[
+    Literal["csv", "jsonl"] | None, typer.Option("--recipients-format", metavar="csv|jsonl", help="Of stdin.")
+]
+"""What it is read as, whatever it is called."""
+
 
 @command("mailer demo --messages 5000")
 def demo(
@@ -41,6 +54,9 @@ def init(
 def preview(
     context: Context,
     campaign: CampaignFile = None,
+    recipients: Recipients = None,
+    delimiter: Delimiter = None,
+    recipients_format: RecipientsFormat = None,
     row: Annotated[int, typer.Option("--row", min=1, help="Row of the list to begin with.")] = 1,
     opens: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     prints: Annotated[bool, typer.Option("--print", help="Headers and text part on the terminal; no page.")] = False,
@@ -48,32 +64,30 @@ def preview(
 ) -> int:
     """Look at the message of a row, on a live page, the terminal or in a file; sends nothing."""
     from mailer.cli.preview import preview_campaign
+    from mailer.cli.send_flags import SendFlags
 
-    return run_loop(preview_campaign(context.obj, campaign, row=row, opens=opens, prints=prints, eml=eml))
+    flags = SendFlags(recipients=recipients, delimiter=delimiter, recipients_format=recipients_format)
+    return run_loop(preview_campaign(context.obj, campaign, flags, row=row, opens=opens, prints=prints, eml=eml))
 
 
 @command("mailer check --fix-list bad.csv")
 def check(
     context: Context,
     campaign: CampaignFile = None,
-    recipients: Annotated[
-        str | None,
-        typer.Option("--recipients", "--database", metavar="PATH", help="CSV, JSON Lines, xlsx; - is stdin."),
-    ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option("--delimiter", metavar="C", help="Of the CSV file, where it is ambiguous.")
-    ] = None,
+    recipients: Recipients = None,
+    delimiter: Delimiter = None,
+    recipients_format: RecipientsFormat = None,
     fix_list: Annotated[
         Path | None,
-        typer.Option("--fix-list", metavar="FILE", help="Write the rows left out, and why, as CSV to be mended."),
+        typer.Option("--fix-list", metavar="FILE", help="Write the rows left out, and why, to be mended."),
     ] = None,
 ) -> int:
     """Render every row, check and lint it; sends nothing, and needs neither queue nor server."""
     from mailer.cli.check import check_campaign
     from mailer.cli.send_flags import SendFlags
 
-    flags = SendFlags(recipients=recipients, delimiter=delimiter)
-    return check_campaign(context.obj, campaign, flags, fix_list=fix_list)
+    flags = SendFlags(recipients=recipients, delimiter=delimiter, recipients_format=recipients_format)
+    return check_campaign(context.obj, campaign, flags, to_mend=fix_list)
 
 
 @command("mailer send mailer.toml --yes")
@@ -81,10 +95,7 @@ def send(
     context: Context,
     campaign: CampaignFile = None,
     template: Annotated[str | None, typer.Option("--template", metavar="PATH", help="Template folder or file.")] = None,
-    recipients: Annotated[
-        str | None,
-        typer.Option("--recipients", "--database", metavar="PATH", help="CSV, JSON Lines, xlsx; - is stdin."),
-    ] = None,
+    recipients: Recipients = None,
     smtp_url: Annotated[
         str | None, typer.Option("--smtp-url", metavar="URL", help="smtp+starttls://user@host:587")
     ] = None,
@@ -119,12 +130,8 @@ def send(
     exclude_campaign: Annotated[
         str | None, typer.Option("--exclude-campaign", metavar="ID", help="Leave out the recipients of that campaign.")
     ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option("--delimiter", metavar="C", help="Of the CSV file, where it is ambiguous.")
-    ] = None,
-    recipients_format: Annotated[
-        Literal["csv", "jsonl"] | None, typer.Option("--recipients-format", metavar="csv|jsonl", help="Of stdin.")
-    ] = None,
+    delimiter: Delimiter = None,
+    recipients_format: RecipientsFormat = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Rows that cannot be built become failed; the others go.")
     ] = False,
