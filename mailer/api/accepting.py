@@ -73,7 +73,9 @@ class Acceptance:
             MailerError: nothing was accepted. What an iterable raises comes out as it is, with the same promise.
         """
         options = self.asked.options
-        self._handover = Handover(self.rows) if self.rows is not None else None
+        # A list is at home everywhere, and can be read again.
+        is_list = isinstance(self.rows, list | tuple)
+        self._handover = Handover(self.rows) if self.rows is not None and not is_list else None
         feeding = asyncio.create_task(self._handover.feed()) if self._handover is not None else None
         try:
             submitted = await _in_thread(lambda: asyncio.run(self._submit(options)), self.stop)
@@ -112,6 +114,8 @@ class Acceptance:
         configuration, asked, handover = self.configuration, self.asked, self._handover
 
         def opener(spec: str, base: Path, needed: Iterable[str]) -> "RecipientSource":
+            if isinstance(self.rows, list | tuple):
+                return IterableSource(self.rows, name=spec)
             if handover is not None:
                 return IterableSource(handover.take, name=spec)
             return open_source(
@@ -135,6 +139,7 @@ class Acceptance:
             now_ms=int(time.time() * 1000),
             token_secret=token_secret(self.environ),
             new=asked.new,
+            append=asked.append,
             test_to=asked.test_to,
         )
 

@@ -92,7 +92,7 @@ class Folder:
     def written_by(self) -> Program | None:
         """The program that last wrote the data; None when there was none or the note is damaged."""
         try:
-            return Program(**json.loads((self.path / "server.json").read_text()))
+            return Program(**json.loads((self.path / "server.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 

@@ -15,7 +15,7 @@ from mailer.flow.warnings import warnings_of
 from mailer.policy.pace import least_seconds
 from mailer.reports.figures import moment
 from mailer.vocabulary.campaign import CampaignState
-from mailer.vocabulary.errors import UsageError
+from mailer.vocabulary.errors import CHECK_FAILED, UsageError
 
 if TYPE_CHECKING:
     from mailer.backends.redis.ledgers import Ledgers
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def dry_run_of(invocation: "Invocation", prepared: "Prepared", setting: "Setting", flags: "SendFlags") -> int:
-    """Render and check every row. Raises `BadRowsError` where one cannot be built."""
+    """Render and check every row; exit 3 where nobody is left. Raises `BadRowsError` where one cannot be built."""
     checked = preflight(prepared, chunk_size=setting.configuration.queue.chunk_size, options=flags.options())
     if checked.problems.rows and not flags.skip_bad:
         raise checked.problems.error()
@@ -48,7 +48,7 @@ def dry_run_of(invocation: "Invocation", prepared: "Prepared", setting: "Setting
             f"{counts.read} rows: {counts.new} can be sent, {counts.invalid} invalid, {counts.duplicate} duplicate"
         )
         invocation.say("Nothing was sent.")
-    return 0
+    return 0 if counts.new else CHECK_FAILED
 
 
 async def submit(

@@ -214,7 +214,7 @@ async def _accept(stage: Stage, messages: int) -> str:
         attachments=stage.folder,
         open_source=lambda spec, base, needed: open_source(spec, base=base, needed=needed),
         attach_below=AttachmentFolder,
-        ca_pem=stage.capture.ca_file.read_text(),
+        ca_pem=stage.capture.ca_file.read_text(encoding="utf-8"),
         now_ms=int(time.time() * 1000),
     )
     submitted = await Submission(stage.ledgers.intake, prepared, QueueSettings(), SendOptions(skip_bad=True)).run()

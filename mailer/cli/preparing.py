@@ -52,6 +52,7 @@ def prepare_campaign(setting: Setting, flags: SendFlags, route: "Route | None" =
         now_ms=int(time.time() * 1000),
         token_secret=token_secret(setting.environ),
         new=flags.new,
+        append=flags.append,
         test_to=flags.test_to,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
+from mailer.flow.counting import count_rows
 from mailer.flow.intake import Intake
 from mailer.flow.preparation import Prepared
 from mailer.flow.problems import Examples, Problems
@@ -66,7 +67,7 @@ def preflight(
 
 
 def _chosen(prepared: Prepared, options: SendOptions) -> Iterator[Row]:
-    ranges = chosen_rows(options, lambda: sum(1 for _ in prepared.source.rows()))
+    ranges = chosen_rows(options, lambda: count_rows(prepared.source))
     chosen = Chosen(ranges)
     for row in prepared.source.rows():
         if chosen.is_over(row.number):

@@ -65,6 +65,7 @@ def prepare(
     now_ms: int,
     token_secret: bytes | None = None,
     new: bool = False,
+    append: bool = False,
     test_to: str | None = None,
 ) -> Prepared:
     """Load and check all that does not depend on a row.
@@ -74,7 +75,8 @@ def prepare(
     that address alone.
 
     Raises:
-        UsageError: E105 a setting is missing, E101 one is wrong, E133 the template uses `token` without its secret.
+        UsageError: E105 a setting is missing, E101 one is wrong or `append` is asked for without a key, E133 the
+            template uses `token` without its secret.
         TemplateError: E3xx the template cannot be used.
         SourceError: E2xx the list cannot be read, or lacks a column that the template needs.
     """
@@ -102,6 +104,14 @@ def prepare(
             "E133",
             "the template uses {{ token }}, and there is no secret to make it with",
             hint="MAILER_TOKEN_SECRET_FILE=/run/secrets/token   (openssl rand -hex 32 makes one)",
+        )
+    if append and settings.key is None:
+        raise UsageError(
+            "E101",
+            "a list can be appended only under a key",
+            why="Without one the list itself makes the campaign, and another list another campaign.",
+            hint="--key NAME (in a program: key=…), the same as for the first list",
+            safe="Nothing was accepted.",
         )
     keeps_duplicates = settings.duplicates == "keep" or tester is not None
     fingerprint = _hash(
@@ -226,12 +236,14 @@ def _check_columns(
     known = {*source.columns, *(column.replace(" ", "_") for column in source.columns)}
     missing = [name for name in needed if name not in known]
     if missing:
+        where = composer.first_lack(source.columns, source.name) or source.name
+        lacking = next((name for name in missing if name in where), missing[0])
         raise TemplateError(
             "E301",
-            f"{source.name} has no column {missing[0]!r}, which the template needs",
-            where=composer.first_lack(source.columns, source.name) or source.name,
+            f"{source.name} has no column {lacking!r}, which the template needs",
+            where=where,
             why=f"columns: {', '.join(source.columns)}",
-            hint=f'add the column, or write {{{{ {missing[0]} | default("…") }}}}',
+            hint=f'add the column, or write {{{{ {lacking} | default("…") }}}}',
             safe="Nothing was accepted and nothing was sent.",
         )
 

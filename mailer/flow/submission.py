@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from mailer.flow.counting import count_rows
 from mailer.flow.intake import Built, Intake, leave_out_members, withhold
 from mailer.flow.problems import Examples, Problems
 from mailer.interfaces.ledger import CampaignGoneError
@@ -83,7 +84,7 @@ class Submission:
             BadRowsError: rows cannot be built; nothing was accepted.
             SourceError: E207 no recipients, E204 damage, E208 too large to be read only once.
         """
-        chosen = chosen_rows(self.options, lambda: sum(1 for _ in self.prepared.source.rows()))
+        chosen = chosen_rows(self.options, lambda: count_rows(self.prepared.source))
         while True:
             self._counts, self._examples = Counts(), Examples()
             campaign = await self.ledger.open(self.prepared.proposal, append=self.options.append)
@@ -279,8 +280,19 @@ class Submission:
     def _check(self, problems: Problems) -> None:
         if problems.rows and not self._skips_bad:
             raise problems.error()
-        if self._counts.rows == 0:
+        counts = self._counts
+        if counts.rows == 0:
             raise self._empty()
+        if counts.rows == counts.invalid:
+            # Accepted like this, the key would belong to a campaign of nobody.
+            first = self._examples.invalid[0]
+            raise SourceError(
+                "E207",
+                f"{self.prepared.source.name} has no usable recipients: all of its {counts.rows} rows are invalid",
+                why=f"row {first.row}: {first.reason}",
+                hint="mailer check   tells what is wrong with each",
+                safe="Nothing was accepted and nothing was sent.",
+            )
 
     def _empty(self) -> SourceError:
         nothing = "no such rows" if self.options.chooses else "no recipients"

@@ -28,7 +28,10 @@ class Composer(Protocol):
         """True where messages have an HTML part and no text part beside it."""
 
     def compose(self, columns: Mapping[str, object], address: tuple[str, str] | None, occasion: Occasion) -> Composed:
-        """Make the message of one row; `address` (addr-spec and key) is None exactly where `names_recipients`.
+        """Make the message of one row; `address` (addr-spec and key) is None only where `names_recipients`.
+
+        Where it is given although `names_recipients`, it is a tester's: To is that address alone, there is no Cc and no
+        Bcc, the envelope has no other recipient, and the token is the tester's.
 
         Raises:
             AddressError, UnsafeValueError: the row has a value that cannot go into its header; it is invalid.

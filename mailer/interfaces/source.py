@@ -37,8 +37,12 @@ class RecipientSource(Protocol):
         """The column names where the source declares them (a CSV header), else None."""
 
     @property
+    def is_repeatable(self) -> bool:
+        """True where `rows` can be called again in this run; so where there is a `content_hash`, and for a list."""
+
+    @property
     def trimmed(self) -> tuple[str, ...]:
         """Column names that had spaces around them, as they were written."""
 
     def rows(self) -> Iterator[Row]:
-        """Read from the beginning. A source without `content_hash` can be read only once."""
+        """Read from the beginning. A second time only where `is_repeatable`."""

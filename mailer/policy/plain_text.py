@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from html import unescape
 from importlib.util import find_spec
 
+from markupsafe import escape
+
+from mailer.policy.html_tags import TAG_REST
 from mailer.vocabulary.errors import TemplateError
 
 _REMEMBERED = 64
 """Texts that are kept. A template has as many shapes as ways through its conditions and loops."""
 
-# No link holds another one, so nothing is looked at twice.
-_LINK = re.compile(
-    r"""<a\b[^<>]*?\bhref\s*=\s*(?:"([^"<>]*)"|'([^'<>]*)')[^<>]*>((?:(?!<a\b).)*?)</a\s*>""",
-    re.IGNORECASE | re.DOTALL,
-)
-_TAG = re.compile(r"<[^<>]*>")
+_TAG = re.compile(rf"<[A-Za-z/!?]{TAG_REST}")
+_ANCHOR = re.compile(r"<(/?)a(?=[\s/>])", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([^\s"'<>/=]+)(?:\s*+=\s*+("[^"]*"|'[^']*'|[^\s"'<>=]+))?""")
 _SHOWN_ATTRIBUTE = re.compile(r"""\b(?:href|src|alt)\s*=\s*(?:"[^"]*"|'[^']*')""", re.IGNORECASE)
 _BLANKS = re.compile(r"\s+")
 
@@ -66,7 +66,7 @@ class TextDeriver:
         if not is_preformatted:
             html = _BLANKS.sub(" ", html)
         try:
-            text = convert(_LINK.sub(_show_link, html), options).content or ""
+            text = convert(_show_links(html), options).content or ""
         except Exception as error:
             # The library has no base class for its errors, and a panic of its is one of them.
             raise TemplateError(
@@ -98,15 +98,39 @@ class _Text:
 
 def _settle(tag: str, decisive: Mapping[str, str]) -> str:
     for token, value in decisive.items():
-        tag = tag.replace(token, value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;"))
+        tag = tag.replace(token, escape(value))
     return tag
 
 
-def _show_link(link: re.Match[str]) -> str:
-    """A link with its address behind it, unless that is what it shows already."""
-    address = (link[1] or link[2] or "").strip()
-    shown = unescape(_TAG.sub("", link[3])).strip()
+def _show_links(html: str) -> str:
+    """The HTML with the address of each link behind it, unless that is what it shows already. No link holds another."""
+    pieces: list[str] = []
+    done = 0
+    begun: tuple[str, int] | None = None
+    for tag in _TAG.finditer(html):
+        if (anchor := _ANCHOR.match(tag[0])) is None:
+            continue
+        if not anchor[1]:
+            begun = _find_address(tag[0]), tag.end()
+        elif begun is not None:
+            address, start = begun
+            begun = None
+            pieces += html[done : tag.end()], _behind(address, html[start : tag.start()])
+            done = tag.end()
+    return "".join((*pieces, html[done:]))
+
+
+def _find_address(tag: str) -> str:
+    """What the first href of a tag says, as it is written there; empty without one."""
+    for attribute in _ATTRIBUTE.finditer(tag, len("<a")):
+        if attribute[1].lower() == "href":
+            return (attribute[2] or "").strip("\"'").strip()
+    return ""
+
+
+def _behind(address: str, content: str) -> str:
+    shown = unescape(_TAG.sub("", content)).strip()
     bare = unescape(address)
     if not bare or bare.startswith("#") or shown in (bare, bare.removeprefix("mailto:"), bare.removeprefix("tel:")):
-        return link[0]
-    return f"{link[0]} ({address.replace('mailto:', '', 1) if address.startswith('mailto:') else address})"
+        return ""
+    return f" ({address.removeprefix('mailto:')})".replace("<", "&lt;")

@@ -1,5 +1,6 @@
 """Styling: the style sheets of an HTML part written into its elements, for readers that drop `<style>`."""
 
+from mailer.policy.header_values import UnsafeValueError, name_character
 from mailer.vocabulary.errors import TemplateError
 
 
@@ -25,9 +26,16 @@ class Styling:
         )
 
     def apply(self, html: str) -> str:
-        """The HTML with its styles in `style` attributes. Raises `TemplateError` E305."""
+        """The HTML with its styles in `style` attributes.
+
+        Raises:
+            UnsafeValueError: it has a character that no message can.
+            TemplateError: E305.
+        """
         try:
             return self._inliner.inline(html)
+        except UnicodeEncodeError as error:
+            raise UnsafeValueError("HTML part", f"has {name_character(error.object[error.start])}") from None
         except self._failure as error:
             raise TemplateError(
                 "E305",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mailer.config.orders import Orders
 
 LONGEST_PAUSE_S = 30.0
+MOST_STILLBORN, STILLBORN_S = 5, 5.0
+"""Processes that may end within so many seconds, one after the other, before that is an error and no bad luck."""
 LONG_ENOUGH_S = 60.0
 """A process that lived so long did not fail at its start."""
 
@@ -60,11 +62,14 @@ class Supervisor:
     async def _keep(self) -> None:
         pause = 0.5
         is_first = True
+        stillborn = 0
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             started_at = loop.time()
+            status = 0
             try:
-                if await self._one():
+                status = await self._one()
+                if status == 0:
                     return
             except MailerError as error:
                 if is_first or not error.retryable:
@@ -76,6 +81,12 @@ class Supervisor:
                 log.warning("a worker cannot start", code=error.code, reason=error.message)
             is_first = False
             lived_s = loop.time() - started_at
+            # Ended by itself, and not killed by somebody.
+            stillborn = stillborn + 1 if lived_s < STILLBORN_S and status > 0 else 0
+            if stillborn == MOST_STILLBORN:
+                self._errors.append(_cannot_start())
+                self.stop()
+                return
             pause = 0.5 if lived_s > LONG_ENOUGH_S else min(LONGEST_PAUSE_S, pause * 2)
             try:
                 async with asyncio.timeout(pause):
@@ -83,11 +94,13 @@ class Supervisor:
             except TimeoutError:
                 continue
 
-    async def _one(self) -> bool:
-        """Run one process to its end. True when it ended as it should, False when it died."""
+    async def _one(self) -> int:
+        """Run one process to its end. 0 when it ended as it should, else its exit status."""
         # A session of its own: Ctrl-C on the terminal reaches the supervisor, which says once what is to happen.
         child = await asyncio.create_subprocess_exec(
             sys.executable,
+            # Not from the current folder, whatever lies there.
+            "-P",
             "-m",
             "mailer.worker",
             stdin=asyncio.subprocess.PIPE,
@@ -114,9 +127,18 @@ class Supervisor:
             raise _error(answer)
         if status == 0 or (status == -signal.SIGTERM and self._stopping.is_set()):
             # Or it was told to end before it could listen; it had begun nothing.
-            return True
+            return 0
         log.error("a worker died", status=status)
-        return False
+        return status
+
+
+def _cannot_start() -> QueueError:
+    return QueueError(
+        "E515",
+        f"workers cannot start: {MOST_STILLBORN} in a row have died at once",
+        hint="python -m mailer.worker </dev/null   shows why; the log above may, too",
+        safe="Nothing is lost: what was accepted stays in the queue.",
+    )
 
 
 def _error(answer: dict[str, Any]) -> MailerError:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mailer.backends.sources.opening import open_source
+from mailer.backends.sources.python_rows import PythonRows
 from mailer.interfaces.source import RecipientSource
 from mailer.vocabulary.errors import SourceError
 
@@ -41,12 +42,25 @@ def test_anything_that_gives_mappings_is_a_list(text: str, tmp_path: Path) -> No
     assert (source.name, source.columns) == ("campaign.py:rows", None)
 
 
-def test_it_has_no_hash_and_is_read_once(tmp_path: Path) -> None:
-    source = opened(tmp_path, GOOD["list"])
-    assert source.content_hash is None
+@pytest.mark.parametrize("kind", ["generator function", "async generator"])
+def test_it_has_no_hash_and_is_read_once(kind: str, tmp_path: Path) -> None:
+    source = opened(tmp_path, GOOD[kind])
+    assert isinstance(source, PythonRows)
+    assert (source.content_hash, source.is_repeatable) == (None, False)
     assert len(list(source.rows())) == 2
     with pytest.raises(SourceError, match="only once"):
         list(source.rows())
+
+
+@pytest.mark.parametrize("kind", ["list", "function"])
+def test_a_list_can_be_read_again_and_the_file_runs_once(kind: str, tmp_path: Path) -> None:
+    """So its length is known before it is read, though not whether another run would bring the same."""
+    runs = tmp_path / "runs"
+    source = opened(tmp_path, f"with open({str(runs)!r}, 'a') as runs: runs.write('x')\n{GOOD[kind]}")
+    assert isinstance(source, PythonRows)
+    assert (source.content_hash, source.is_repeatable) == (None, True)
+    assert list(source.rows()) == list(source.rows())
+    assert runs.read_text() == "x"
 
 
 def test_the_files_beside_it_can_be_imported_and_take_nobodys_place(
@@ -80,6 +94,22 @@ BAD = {
     "fails asynchronously": (
         "async def rows():\n    yield {'email': 'a@x.test'}\n    raise ConnectionError('away')\n",
         "rows fails: ConnectionError: away",
+        3,
+    ),
+    "is cancelled": (
+        "import asyncio\ndef rows():\n    yield {'email': 'a@x.test'}\n    raise asyncio.CancelledError('away')\n",
+        "rows fails: CancelledError: away",
+        4,
+    ),
+    "is cancelled asynchronously": (
+        "import asyncio\nasync def rows():\n    yield {'email': 'a@x.test'}\n"
+        "    raise asyncio.CancelledError('away')\n",
+        "rows fails: CancelledError: away",
+        4,
+    ),
+    "exits asynchronously": (
+        "async def rows():\n    yield {'email': 'a@x.test'}\n    raise SystemExit('away')\n",
+        "rows fails: SystemExit: away",
         3,
     ),
     "fails elsewhere": ("import json\ndef rows():\n    yield json.loads('{')\n", "JSONDecodeError", 3),

@@ -60,6 +60,7 @@ class _Memory:
 
     name = "memory"
     sha256 = None
+    is_repeatable = True
 
     def __init__(self, content: bytes) -> None:
         self._content = content

@@ -147,6 +147,79 @@ def test_27_two_cells_in_opposite_corners_are_refused_before_they_take_memory(tm
     assert "1048576 rows and 16384 columns" in refused("p.xlsx", tmp_path).message
 
 
+FAR = '<row r="1000000"><c r="XFD1000000"><v>1</v></c></row></sheetData>'
+
+
+def write_with_sheet_in(path: Path, part: str, change: Callable[[str], bytes]) -> None:
+    """A workbook whose only sheet is in a part of another name, and changed."""
+    write_xlsx(path, {"One": [["email"], ["a@x.test"]]})
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts[f"xl/worksheets/{part}"] = change(parts.pop("xl/worksheets/sheet1.xml").decode())
+    related = "xl/_rels/workbook.xml.rels"
+    parts[related] = parts[related].replace(b"sheet1.xml", part.encode())
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def without_declaration(xml: str) -> str:
+    return xml.partition("?>")[2]
+
+
+DISGUISES: dict[str, tuple[str, Callable[[str], bytes]]] = {
+    "another ending": ("sheet1.dat", str.encode),
+    "capitals": ("sheet1.XML", str.encode),
+    "none": ("sheet1", str.encode),
+    "a byte order mark": ("sheet1.dat", lambda xml: b"\xef\xbb\xbf" + xml.encode()),
+    "blanks": ("sheet1.dat", lambda xml: b" " * 70_000 + without_declaration(xml).encode()),
+    "words": ("sheet1.dat", lambda xml: b"words " + xml.encode()),
+    "UTF-16": ("sheet1.dat", lambda xml: without_declaration(xml).encode("utf-16")),
+    "words in UTF-16": ("sheet1.dat", lambda xml: ("words " + without_declaration(xml)).encode("utf-16-be")),
+    "no such encoding": ("sheet1.dat", lambda xml: xml.replace("UTF-8", "no-such").encode()),
+}
+
+
+@pytest.mark.parametrize(("part", "change"), DISGUISES.values(), ids=DISGUISES)
+def test_27_a_sheet_is_measured_whatever_its_part_is_called_and_begins_with(
+    part: str, change: Callable[[str], bytes], tmp_path: Path
+) -> None:
+    write_with_sheet_in(tmp_path / "p.xlsx", part, lambda xml: change(xml.replace("</sheetData>", FAR)))
+    error = refused("p.xlsx", tmp_path)
+    assert error.code == "E210"
+    assert "too large" in error.message or "cannot be read as a workbook" in error.message
+
+
+def test_a_workbook_may_call_its_parts_as_it_likes_and_hold_what_is_no_xml(tmp_path: Path) -> None:
+    write_with_sheet_in(tmp_path / "p.xlsx", "sheet1.dat", str.encode)
+    with zipfile.ZipFile(tmp_path / "p.xlsx", "a") as archive:
+        archive.writestr("xl/media/image1.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+        archive.writestr("xl/drawings/vmlDrawing1.vml", b"<xml><br></xml>")
+        archive.writestr("docProps/", b"")
+    assert [row.columns for row in open_source("p.xlsx", base=tmp_path).rows()] == [{"email": "a@x.test"}]
+
+
+def test_a_binary_workbook_is_refused_under_its_name(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "p.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.bin", b"\x83\x01\0")
+    error = refused("p.xlsx", tmp_path)
+    assert (error.code, error.hint) == ("E210", "save it as .xlsx, or as CSV UTF-8")
+    assert ".xlsb" in error.message
+
+
+def test_a_panic_of_the_reader_is_an_error_of_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no `Exception`, and would end the program without a word of what to do."""
+    write_xlsx(tmp_path / "p.xlsx", {"One": [["email"], ["a@x.test"]]})
+    panic = type("PanicException", (BaseException,), {})
+
+    def fail(stream: object) -> None:
+        raise panic("capacity overflow")
+
+    monkeypatch.setattr("mailer.backends.sources.workbook.refuse_large", fail)
+    error = refused("p.xlsx", tmp_path)
+    assert (error.code, "capacity overflow" in error.message) == ("E210", True)
+
+
 def test_27_a_cell_that_is_repeated_a_million_times_is_refused(tmp_path: Path) -> None:
     write_ods(tmp_path / "p.ods", {"One": [["email"], ["a@x.test"]]})
     often = '<table:table-cell table:number-columns-repeated="9999999" office:value-type'

@@ -69,3 +69,8 @@ def test_a_message_taken_without_a_reply_is_counted_apart() -> None:
 )
 def test_the_subject_is_decoded_and_safe_to_show(content: bytes, subject: str) -> None:
     assert message(content).subject == subject
+
+
+def test_a_subject_whose_charset_is_none_is_shown_as_it_is() -> None:
+    for subject in (b"=?; charset=''utf-7?b?aGk=?=", b"=?a\x00b?q?charset?=", b"=?; charset=\xff''utf-7?b?aGk=?="):
+        assert "charset" in message(b"Subject: " + subject + b"\r\n\r\nhello\r\n").subject

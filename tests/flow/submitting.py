@@ -31,6 +31,7 @@ class Once:
     content_hash: str | None = None
     columns: tuple[str, ...] | None = None
     trimmed: tuple[str, ...] = ()
+    is_repeatable: bool = False
 
     def rows(self) -> Iterator[Row]:
         return (Row(number, columns) for number, columns in enumerate(self.people, 1))

@@ -1,10 +1,12 @@
 """What is wrong with a letter: code, file and line, and a way to mend it."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from mailer.policy.header_values import UnsafeValueError
+from mailer.policy.letter.header_section import find_line, written_header, written_values
 from mailer.policy.rendering import RowRenderError
 from mailer.vocabulary.errors import TemplateError
 from mailer.vocabulary.settings import CampaignSettings
@@ -45,6 +47,32 @@ def test_a_column_that_the_list_lacks_is_told_before_the_first_row(tmp_path: Pat
     assert form.variables == {"email", "name", "first_name"}
     assert str(form.first_lack(["email", "name"], "list.csv")).startswith(f"{(tmp_path / NAME).as_posix()}:5   Hi")
     assert form.first_lack(["email", "name", "first_name"], "list.csv") is None
+
+
+@pytest.mark.parametrize("letter", ["", "\n\n", " \r\n"])
+def test_an_empty_file_says_so(tmp_path: Path, letter: str) -> None:
+    """E311 with the file, before any row."""
+    with pytest.raises(TemplateError, match="the file is empty") as caught:
+        load(tmp_path, letter)
+    assert (caught.value.code, caught.value.where) == ("E311", (tmp_path / NAME).as_posix())
+
+
+def test_a_body_alone_has_no_header_line(tmp_path: Path) -> None:
+    """E311 of the row, also where blank lines come first."""
+    with pytest.raises(TemplateError) as caught:
+        receive(load(tmp_path, "\n\nHello\n"), address="ann@example.com")
+    assert caught.value.code == "E311"
+
+
+def test_many_tags_in_one_line_are_read_in_one_pass(tmp_path: Path) -> None:
+    """Looking for the header lines takes time that grows with the length alone."""
+    tags = "{% if 1 %}" * 18 + "{% endif %}" * 18
+    letter = f"{tags}\n{HEAD}\n{tags} hello\n"
+    started = time.process_time()
+    assert written_values(written_header(letter * 50), "to") == ["{{ email }}"]
+    assert find_line(letter * 50, "subject") == 4
+    load(tmp_path, letter)
+    assert time.process_time() - started < 2
 
 
 def test_a_syntax_error_names_its_line(tmp_path: Path) -> None:

@@ -131,6 +131,31 @@ def test_the_token_is_that_of_the_first_recipient(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "settings", [CampaignSettings(), CampaignSettings(cc="settings@example.com", bcc="hidden@example.com")]
+)
+def test_a_tester_gets_it_alone(tmp_path: Path, settings: CampaignSettings) -> None:
+    """Whoever the letter names is in neither its headers nor its envelope, and the token is the tester's."""
+    head = HEAD.replace(
+        "To: {{ email }}", "To: {{ name }} <{{ email }}>, second@example.com\nCc: cc@example.com\nBcc: b@x.test"
+    )
+    form = load(tmp_path, f"{head}X-Token: {{{{ token }}}}\n\n{{{{ name }}}} {{{{ token }}}}\n", settings)
+    assert form.names_recipients
+    received = receive(form, address="tester@acme.example", token=True)
+    assert received.recipients == ["tester@acme.example"]
+    assert received.addresses("To") == [("", "tester@acme.example")]
+    assert [name for name in received.message if name.lower() in ("cc", "bcc")] == []
+    assert received.body == "Ann token-of-tester@acme.example\n"
+    assert received.message["X-Token"] == "token-of-tester@acme.example"
+    assert b"example.com" not in received.content
+
+
+def test_without_a_to_an_address_is_needed(tmp_path: Path) -> None:
+    """It is a mistake of the caller, not of the row."""
+    with pytest.raises(ValueError, match="whom a row goes to"):
+        receive(load(tmp_path, "From: a@acme.example\nSubject: Hi\n\nHi\n"))
+
+
 def test_columns_win_over_the_variables_that_are_given(tmp_path: Path) -> None:
     """mailmerge knows no `campaign` and no `row`: a list may have columns of these names."""
     form = load(tmp_path, HEAD + "\n{{ campaign }} {{ row }}\n")

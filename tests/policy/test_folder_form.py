@@ -404,6 +404,15 @@ def test_styles_are_written_into_elements_after_rendering(desk: Desk) -> None:
     assert "local.css" in html
 
 
+@pytest.mark.parametrize("inline_css", [False, True])
+def test_a_lone_surrogate_leaves_the_row_out_with_styles_and_without(desk: Desk, inline_css: bool) -> None:
+    """JSON can hold one, and no message can (RFC 3629 section 3)."""
+    desk.write("body.txt.j2", "Hello")
+    desk.write("body.html.j2", "<style>p{margin:0}</style><p>{{ name }}</p>")
+    with pytest.raises(UnsafeValueError, match=r"HTML part has a lone surrogate \(U\+DCFF\)"):
+        desk.compose({"name": "\udcff"}, subject="Hi", inline_css=inline_css)
+
+
 def test_without_the_text_extra_there_is_no_text_part(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with only HTML then sends only HTML, and says so for a warning to be given."""
     (desk.base / "templates/hello/body.txt.j2").unlink()

@@ -1,12 +1,14 @@
 """Inline images: `cid:NAME` in the HTML part, and the file beside the template that it means."""
 
 import os
+import timeit
 from pathlib import Path
 
 import pytest
 
+from mailer.policy.rendering.images import link_images
 from mailer.vocabulary.errors import TemplateError
-from tests.policy.composing import ANN, Desk, content_of, html_of, occasion, part_of, read, structure
+from tests.policy.composing import ANN, Desk, attached, content_of, html_of, occasion, part_of, read, structure
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
@@ -43,6 +45,12 @@ def refuse(desk: Desk, html: str, **columns: object) -> TemplateError:
         '<img src="{{ image }}">',
         '<img src="cid:{{ name }}.png">',
         '<img src="cid:%6Cogo.png">',
+        '<img alt="a > b" src="cid:logo.png">',
+        "<img alt='a < b' src='cid:logo.png'>",
+        '<img alt="5" < src="cid:logo.png">',
+        "<img alt=it's src=\"cid:logo.png\"><p title='x'>y</p>",
+        '<img alt="{{ 1 if 2 > 1 }}>" src="cid:logo.png">',
+        "<style>p > a { background: url(cid:logo.png) }",
     ],
 )
 def test_an_image_travels_with_the_html_that_shows_it(desk: Desk, html: str) -> None:
@@ -109,6 +117,47 @@ def test_a_content_id_is_left_alone(desk: Desk) -> None:
     composed = desk.compose()
     assert composed.attached == ()
     assert html_of(read(composed)) == '<img src="cid:part1@acme.example">\n'
+
+
+@pytest.mark.parametrize("name", ["my-logo(1).png", "a;b.png", "two words.png", "{x}.png"])
+def test_a_name_that_only_a_whole_value_ends_is_an_image_too(desk: Desk, name: str) -> None:
+    """Where the file is there it travels with the message, and where it is not the row cannot be built."""
+    html = "{% raw %}" + f'<img src="cid:{name}">' + "{% endraw %}"
+    if " " not in name:
+        desk.write(name, PNG)
+        desk.write("body.html.j2", html)
+        (image,) = desk.compose().attached
+        assert image.read() == PNG
+    refuse(desk, html.replace(".png", "-lost.png"))
+
+
+@pytest.mark.parametrize("html", ['<img src="cid:">', "<img src=cid:(1).png>", '<img alt="1 > 0" src="cid:x(1).png">'])
+def test_no_source_stays_a_name(desk: Desk, html: str) -> None:
+    """What would be a broken image in every mailbox is an error, E309."""
+    refuse(desk, html)
+
+
+@pytest.mark.parametrize("begin", ["<style ", '<a "', "<a =\"'", "<a '\"", "<a", '<a " ="'])
+def test_html_full_of_begun_tags_is_read_in_one_pass(begin: str) -> None:
+    """Time grows with the length alone."""
+
+    def seconds(times: int) -> float:
+        html = begin * times + "cid:"
+        return min(timeit.repeat(lambda: link_images(html, pytest.fail, "acme.example"), number=1, repeat=3))
+
+    assert seconds(20_000) < 50 * seconds(2_000) + 0.1
+
+
+@pytest.mark.parametrize("begin", ["src=cid:a.", "src=cid:(", "src='cid:@ ", "src='cid:\"", "url(cid:", "src = "])
+def test_a_tag_full_of_begun_references_is_read_in_one_pass(begin: str) -> None:
+    """A row's value can be all of a tag."""
+    image = attached("a.png", PNG)
+
+    def seconds(times: int) -> float:
+        html = f"<img {begin * times}(@"
+        return min(timeit.repeat(lambda: link_images(html, lambda name: image, "acme.example"), number=1, repeat=3))
+
+    assert seconds(20_000) < 50 * seconds(2_000) + 0.1
 
 
 def test_words_are_no_references(desk: Desk) -> None:

@@ -159,3 +159,21 @@ def test_a_tally_counts_messages_and_keeps_the_first_place() -> None:
     assert first.where == "row 7, HTML part, line 4, 9"
     assert first.hint == FIXES["image-without-alt"]
     assert (second.message, second.where) == ("no title (1 message)", "row 1")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Subject: =?; charset=\xff''utf-7?b?aGk=?=",
+        b"Subject: =?no-such?q?x?=",
+        b"Subject: =?utf-8?b?x?=",
+        b"Subject: hi\r\nContent-Type: text/plain; charset*=utf-8''x%00y",
+        b"Subject: hi\r\nContent-Type: text/plain; charset*=no-such''utf-8\r\nContent-Transfer-Encoding: 8bit",
+        b"Subject: hi\r\nContent-Type: text/plain; charset*0*=''a; charset*1=b\r\nContent-Transfer-Encoding: base64",
+    ],
+)
+def test_a_header_that_cannot_be_decoded_is_looked_at_as_it_is(head: bytes) -> None:
+    """Whatever the standard library raises, a message has a subject and a text part."""
+    subject, text, _ = read_parts(head + b"\r\n\r\nHello\xfc\r\n")
+    assert subject
+    assert text is not None

@@ -29,12 +29,18 @@ class Content(Protocol):
     def sha256(self) -> str | None:
         """The hash of all bytes, in hex, or None where they can be read only once."""
 
+    @property
+    def is_repeatable(self) -> bool:
+        """True where they can be read again."""
+
     def lines(self) -> AbstractContextManager[Lines]:
         """The lines from the beginning."""
 
 
 class FileContent:
     """A regular file. Raises `SourceError` E201 where there is none, and later when it is not the same any more."""
+
+    is_repeatable = True
 
     def __init__(self, path: Path, name: str) -> None:
         if "\0" in name:
@@ -98,6 +104,7 @@ class StandardInput:
 
     name = "stdin"
     sha256 = None
+    is_repeatable = False
 
     def __init__(self) -> None:
         self._lines: Lines | None = None

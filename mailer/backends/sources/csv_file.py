@@ -57,6 +57,11 @@ class CsvFile:
         return self._content.sha256
 
     @property
+    def is_repeatable(self) -> bool:
+        """True where it can be read again."""
+        return self._content.is_repeatable
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names in the header. A column without a name is left out, here and in the rows."""
         return tuple(name for name in self._names if name)

@@ -4,9 +4,10 @@ import asyncio
 import queue
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import islice
 
+from mailer.backends.sources.plain_values import plain_values
 from mailer.vocabulary.errors import SourceError
 
 BATCH = 100
@@ -19,7 +20,7 @@ Rows = Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]]
 class HandoverError(SourceError):
     """What the iterable itself raised; `raised` is that exception, for whoever gave the iterable."""
 
-    def __init__(self, raised: Exception) -> None:
+    def __init__(self, raised: BaseException) -> None:
         super().__init__("E201", f"the recipients ended with {type(raised).__name__}: {raised}")
         self.raised = raised
 
@@ -37,13 +38,19 @@ class Handover:
         self._given: queue.SimpleQueue[list[object] | HandoverError | None] = queue.SimpleQueue()
 
     async def feed(self) -> None:
-        """Take rows whenever there is room; what the iterable raises goes to the reader."""
+        """Take rows whenever there is room; what the iterable raises goes to the reader, whatever it is.
+
+        A cancellation or an exit (no `Exception`) is raised here, too.
+        """
         try:
             async for batch in _batches(self._rows):
                 await self._room.acquire()
                 self._given.put(batch)
-        except Exception as error:
+        except BaseException as error:
+            # A reader that is told nothing waits for ever.
             self._given.put(HandoverError(error))
+            if not isinstance(error, Exception):
+                raise
         else:
             self._given.put(None)
 
@@ -57,7 +64,12 @@ class Handover:
             if isinstance(given, HandoverError):
                 raise given
             yield from given
-            self._loop.call_soon_threadsafe(self._room.release)
+            self.call_home(self._room.release)
+
+    def call_home(self, act: Callable[[], object]) -> None:
+        """Have the loop do something, if it still runs: an exit that the iterable raised has ended it."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(act)
 
 
 def from_loop(rows: AsyncIterable[Mapping[str, object]]) -> Iterator[object]:
@@ -70,13 +82,17 @@ def from_loop(rows: AsyncIterable[Mapping[str, object]]) -> Iterator[object]:
     async def feed() -> None:
         handover, over = Handover(rows), asyncio.Event()
         feeding = asyncio.create_task(handover.feed())
-        loop = asyncio.get_running_loop()
-        begun.put((handover, lambda: loop.call_soon_threadsafe(over.set)))
+        begun.put((handover, lambda: handover.call_home(over.set)))
         await over.wait()
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
 
-    thread = threading.Thread(target=asyncio.run, args=(feed(),), name="mailer-recipients", daemon=True)
+    def run() -> None:
+        # An exit that the iterable raised is the reader's, who has it by now.
+        with suppress(SystemExit, KeyboardInterrupt):
+            asyncio.run(feed())
+
+    thread = threading.Thread(target=run, name="mailer-recipients", daemon=True)
     thread.start()
     handover, end = begun.get()
     try:
@@ -115,10 +131,10 @@ async def _each(rows: AsyncIterable[object]) -> AsyncGenerator[object, None]:
 
 
 def copied(row: object) -> object:
-    """The row as it is now: its owner may fill the same mapping again for the next one."""
+    """The row as it is now, as `plain_values` has it: its owner may fill the same mapping again for the next one."""
     if isinstance(row, Mapping):
-        return {str(name): value for name, value in row.items()}
+        return plain_values(row)
     if hasattr(row, "keys") and hasattr(row, "__getitem__"):
         # sqlite3.Row is a mapping in all but name.
-        return {str(name): row[name] for name in row.keys()}  # noqa: SIM118 - iterated, it gives values
+        return plain_values({name: row[name] for name in row.keys()})  # noqa: SIM118 - iterated, it gives values
     return row

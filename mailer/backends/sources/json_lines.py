@@ -39,6 +39,11 @@ class JsonLines:
         """SHA-256 of the file, None for standard input."""
         return self._content.sha256
 
+    @property
+    def is_repeatable(self) -> bool:
+        """True where it can be read again."""
+        return self._content.is_repeatable
+
     def rows(self) -> Iterator[Row]:
         """Read from the beginning. Blank lines are no rows.
 

@@ -3,8 +3,10 @@
 import importlib.util
 import sys
 import traceback
+from asyncio import CancelledError
 from collections.abc import AsyncIterable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from mailer.backends.sources.handover import HandoverError, copied, from_loop
@@ -20,7 +22,8 @@ class PythonRows(IterableSource):
 
     The file is run like a script of its own, with its folder among those that are imported from, and with every right
     of the person who runs it. What it gives may differ every time, so it has no hash: only a key makes such a campaign
-    resumable.
+    resumable. It is run once; a list or a tuple that it gives can be read again. Values become what `plain_values` has:
+    dates are ISO 8601 text.
 
     Raises:
         SourceError: E201 there is no such file; E213 it cannot be run, has no such name, gives no rows, or fails while
@@ -28,20 +31,30 @@ class PythonRows(IterableSource):
     """
 
     def __init__(self, path: Path, attribute: str, *, name: str) -> None:
-        super().__init__(self._given, name=name)
+        super().__init__(self._items, name=name)
         self._path = path
         self._attribute = attribute
         if not path.is_file():
             raise SourceError("E201", f"{name} cannot be read", where=name, why=f"There is no file {path}.")
 
-    def _given(self) -> Iterator[object]:
+    @property
+    def is_repeatable(self) -> bool:
+        """True where the file gives a list or a tuple. Runs it."""
+        return isinstance(self._rows, list | tuple)
+
+    @cached_property
+    def _rows(self) -> object:
         with self._explained("the file cannot be run"):
             found = getattr(_run(self._path), self._attribute, None)
         if found is None:
             hint = f"def {self._attribute}(): …   in it, that yields a mapping for each recipient"
             raise self._error(f"there is no {self._attribute} in it", hint=hint)
         with self._explained(f"{self._attribute} fails"):
-            rows = found() if callable(found) else found
+            return found() if callable(found) else found
+
+    def _items(self) -> Iterator[object]:
+        rows = self._rows
+        with self._explained(f"{self._attribute} fails"):
             if isinstance(rows, AsyncIterable):
                 rows = from_loop(rows)
             elif not isinstance(rows, Iterable) or isinstance(rows, str | bytes):
@@ -58,7 +71,7 @@ class PythonRows(IterableSource):
             raise self._failed(what, error.raised) from error.raised
         except SourceError:
             raise
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, CancelledError) as error:
             raise self._failed(what, error) from error
 
     def _failed(self, what: str, error: BaseException) -> SourceError:

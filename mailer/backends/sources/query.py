@@ -37,7 +37,9 @@ def query(
 ) -> Iterator[dict[str, object]]:
     """Run a statement when the first row is asked for, and give each row as a dict by column name.
 
-    Rows are fetched `batch` at a time (default 500). The database's own errors come out as they are.
+    Rows are fetched `batch` at a time (default 500). The database's own errors come out as they are, and so do its
+    values; where the rows are handed over, dates, `Decimal` and `UUID` become text. A template refuses bytes:
+    `select encode(column, 'hex')`, or `decode()` them.
 
     Raises:
         SourceError: E201 the statement returns no rows at all (it is no SELECT), E209 two columns have one name.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mailer.backends.sources.content import FileContent
 from mailer.backends.sources.header import missing, no_column, refuse_duplicates, trimmed
-from mailer.backends.sources.workbook_size import DAMAGE, TooLargeError, refuse_large
+from mailer.backends.sources.workbook_size import DAMAGE, BinaryError, TooLargeError, refuse_large
 from mailer.interfaces.source import Row, Value
 from mailer.vocabulary.errors import SourceError
 
@@ -56,6 +56,11 @@ class Workbook:
         return hashlib.sha256(f"{self._content.sha256}#{self._sheet}".encode()).hexdigest()
 
     @property
+    def is_repeatable(self) -> bool:
+        """True where it can be read again."""
+        return self._content.is_repeatable
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names in the header. A column without a name is left out, here and in the rows."""
         return tuple(name for name in self._names if name)
@@ -85,7 +90,7 @@ class Workbook:
             from python_calamine import CalamineError, CalamineWorkbook
         except ImportError:
             raise self._unusable("reading it needs the [tables] extra", "pip install '.[tables]'") from None
-        with self._content.opened() as stream:
+        with self._content.opened() as stream, self._no_panic():
             try:
                 if not self._is_bounded:
                     refuse_large(stream)
@@ -95,10 +100,23 @@ class Workbook:
                     sheet = workbook.get_sheet_by_name(self._chosen(workbook))
             except TooLargeError as error:
                 raise self._unusable(f"it is too large: {error}", "save the sheet as CSV UTF-8") from None
+            except BinaryError:
+                raise self._unusable("it is a binary workbook (.xlsb)", "save it as .xlsx, or as CSV UTF-8") from None
             except (CalamineError, *DAMAGE) as error:
                 why = f"it cannot be read as a workbook: {str(error) or type(error).__name__}"
                 raise self._unusable(why, "save it as .xlsx without a password, or as CSV UTF-8") from error
             yield sheet
+
+    @contextmanager
+    def _no_panic(self) -> Iterator[None]:
+        """Turn a panic of the reader, which is a mistake in it, into an error like that of any other damage."""
+        try:
+            yield
+        except BaseException as error:
+            # The class of a panic cannot be imported, and is no `Exception`.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise self._unusable(f"its reader gives up: {error}", "save it again, or as CSV UTF-8") from error
 
     def _chosen(self, workbook: "CalamineWorkbook") -> str:
         """The name of the sheet that is wanted; by default the first that shows a table."""

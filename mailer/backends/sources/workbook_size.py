@@ -16,10 +16,13 @@ MAX_UNPACKED = 256 * 2**20
 MAX_CELLS = 5_000_000
 """Cells of one sheet, counted as the rectangle around those with a value: about 160 MB."""
 
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, expat.ExpatError, NotImplementedError, RuntimeError)
+_NO_XML = (expat.ExpatError, LookupError, ValueError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, *_NO_XML, NotImplementedError, RuntimeError)
 """What `refuse_large` raises where a part is damaged, locked with a password, or packed in an unknown way."""
 
 _BLOCK = 2**16
+_CELLS = tuple(name.encode(code) for name in ("sheetData", "table-cell") for code in ("utf-8", "utf-16-le"))
+_LONGEST_MARK = 40
 _PLACE = re.compile(r"([A-Za-z]{1,3})(\d{1,9})")
 
 
@@ -27,19 +30,41 @@ class TooLargeError(Exception):
     """It says what there is too much of."""
 
 
+class BinaryError(Exception):
+    """The workbook is one in Excel's binary format, whose sheets nobody has measured."""
+
+
 def refuse_large(stream: IO[bytes]) -> None:
     """Look through a workbook from the beginning of `stream`, and leave it at some place.
 
-    Raises `TooLargeError`, and one of `DAMAGE` where it cannot be read.
+    Raises `TooLargeError`, `BinaryError`, and one of `DAMAGE` where it cannot be read.
     """
     with zipfile.ZipFile(stream) as archive:
         parts = archive.infolist()
         if (unpacked := sum(part.file_size for part in parts)) > MAX_UNPACKED:
             raise TooLargeError(f"{unpacked / 1e6:.0f} MB when unpacked")
+        if any(part.filename.lower().endswith("workbook.bin") for part in parts):
+            raise BinaryError
         for part in parts:
-            if part.filename.endswith(".xml"):
+            # A workbook names its sheets itself, so nothing follows from how a part is called.
+            try:
                 with archive.open(part) as xml:
                     _Extent().read(xml)
+            except _NO_XML:
+                # Images are none, and what belongs to a drawing often is HTML rather than XML.
+                if part.filename.endswith(".xml") or _has_cells(archive, part):
+                    raise
+
+
+def _has_cells(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
+    """True where a reader that forgives more than ours could find a sheet in a part."""
+    last = b""
+    with archive.open(part) as content:
+        while block := content.read(_BLOCK):
+            if any(cells in last + block for cells in _CELLS):
+                return True
+            last = block[-_LONGEST_MARK:]
+    return False
 
 
 class _Extent:

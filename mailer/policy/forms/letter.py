@@ -52,8 +52,12 @@ class LetterForm:
         attach: Attach,
     ) -> None:
         self._source = (sources.text(path.name) or "").replace("\r\n", "\n")
+        if not self._source.strip():
+            hint = "To: {{ email }}, From:, Subject:, a blank line, and the body"
+            raise TemplateError("E311", "the file is empty", where=sources.spot(path.name, 0).show(), hint=hint)
         header = written_header(self._source)
-        is_composed = _COMPOSED_ELSEWHERE.search(self._source.partition(header)[0] + header) is not None
+        above = self._source[: self._source.index(header)]
+        is_composed = _COMPOSED_ELSEWHERE.search(above + header) is not None
         senders = written_values(header, "from")
         is_fixed = len(senders) == 1 and _JINJA.search(senders[0]) is None
         self.sender = senders[0] if is_fixed else None
@@ -70,17 +74,20 @@ class LetterForm:
         self._styling = Styling() if settings.inline_css else None
         self._written_files = len(written_values(header, "attachment"))
         digests = [
-            self._find_file(path, at).digest
-            for at, path in enumerate((*written_values(header, "attachment"), *settings.attachments))
-            if path.strip() and _JINJA.search(path) is None
+            self._find_file(file, at).digest
+            for at, file in enumerate((*written_values(header, "attachment"), *settings.attachments))
+            if file.strip() and _JINJA.search(file) is None
         ]
         made_of = (template.sha256, settings.sender, settings.list_id, settings.inline_css, digests)
         self.sha256 = hashlib.sha256(repr(made_of).encode()).hexdigest()
 
     def compose(self, columns: Mapping[str, object], address: tuple[str, str] | None, occasion: Occasion) -> Composed:
-        """Make the message of one row, see `interfaces.composer`."""
-        if (address is None) != self.names_recipients:
-            raise ValueError("either the letter says whom a row goes to, or it is told")
+        """Make the message of one row, see `interfaces.composer`.
+
+        An address that is given although the letter names its recipients is a tester's: the message goes to it alone.
+        """
+        if address is None and not self.names_recipients:
+            raise ValueError("the letter does not say whom a row goes to")
         context: dict[str, object] = {"campaign": occasion.campaign, "row": occasion.row, **columns}
         if occasion.token is not None and "token" in self.variables:
             first = address[0] if address is not None else self._first_recipient(context, occasion)
@@ -158,7 +165,11 @@ class LetterForm:
         if address is not None and rendered.to is None:
             over.append(Field("To", address[0]))
         names = {field.key for field in over}
-        return (*(field for field in fields if field.key not in names), *over)
+        found = (*(field for field in fields if field.key not in names), *over)
+        if address is None or not self.names_recipients:
+            return found
+        # Neither the message nor an answer to all may reach anybody but the tester.
+        return tuple(field for field in found if field.key not in ("cc", "bcc"))
 
     def _find_files(self, fields: Sequence[Field]) -> list[tuple[str, File]]:
         """The attached files, each with the path by which an image may show it."""
@@ -218,7 +229,8 @@ def letter_form(path: Path, *, settings: CampaignSettings, attach: Attach) -> Le
         attach: Finds a file by its rendered path.
 
     Raises:
-        TemplateError: E302, E303, E306 the template cannot be used; E309 a file that every row has cannot be attached.
+        TemplateError: E302, E303, E306 the template cannot be used; E309 a file that every row has cannot be attached;
+            E311 the file is empty.
     """
     template, sources = load_letter(path, settings)
     return LetterForm(path, template, sources, settings=settings, attach=attach)

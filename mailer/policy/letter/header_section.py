@@ -9,8 +9,8 @@ from mailer.vocabulary.errors import TemplateError
 
 _FIELD = re.compile("([!-9;-~]{1,60}):(.*)", re.DOTALL)
 _BLANKS = " \t"
-_BEGINS = r"(?im)^[ \t]*(?:\{{%[^\n]*?%\}}[ \t]*)*{}:"
-_FIRST = re.compile(r"^(?:\{%[^\n]*?%\}[ \t]*)*[!-9;-~]{1,60}:", re.MULTILINE)
+_BEGINS = r"(?im)^[ \t]*(?:\{{%(?:(?!%\}})[^\n])*%\}}[ \t]*)*{}:"
+_FIRST = re.compile(r"^(?:\{%(?:(?!%\})[^\n])*%\}[ \t]*)*[!-9;-~]{1,60}:", re.MULTILINE)
 _HINT = "a header line is `Name: value`, and a blank line comes before the body"
 
 

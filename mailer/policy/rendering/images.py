@@ -8,6 +8,7 @@ from html import unescape
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
+from mailer.policy.html_tags import TAG_REST
 from mailer.policy.media_types import media_type
 from mailer.policy.rendering.files import nearest_name, read_regular
 from mailer.vocabulary.chunk import Attached
@@ -17,12 +18,21 @@ MAX_IMAGE = 10_000_000
 """Bytes of an image."""
 
 # Only tags and style sheets are looked into: `src=cid:…` in the words of a mail is nothing but words.
-_PLACE = re.compile(r"<style\b.*?</style|<[A-Za-z][^<>]*>", re.IGNORECASE | re.DOTALL)
+_PLACE = re.compile(rf"<style\b.*?(?:</style|\Z)|<[A-Za-z]{TAG_REST}", re.IGNORECASE | re.DOTALL)
+_LONGEST = 500
+"""Characters of a name: what begins with many of them is not read over and over."""
 _QUOTE = r"""(?:["']|&quot;|&#0?3[49];)?"""
 # A name without anything of Jinja2, so the same expression finds those that a template names itself.
 _REFERENCE = re.compile(
-    rf"""((?:\b(?:src|background)\s*=\s*|\burl\(\s*){_QUOTE}\s*)cid:((?:[^\s"'<>(){{}}&;]|&amp;)+)(?=["'\s<>)&])""",
+    rf"""((?:\b(?:src|background)\s*=\s*|\burl\(\s*){_QUOTE}\s*)cid:"""
+    rf"""(?P<name>(?:[^\s"'<>(){{}}&;]|&amp;){{1,{_LONGEST}}}+)(?=["'\s<>)&])""",
     re.IGNORECASE,
+)
+# What the expression above leaves, since only the whole value tells where the name ends: `my-logo(1).png`.
+_WHOLE_VALUE = re.compile(
+    r"""(\b(?:src|background)\s*=\s*(?P<quote>["'])?(?(quote)\s*))cid:"""
+    r"""(?P<name>(?(quote)(?:(?!(?P=quote)).)*|[^\s>]*))""",
+    re.IGNORECASE | re.DOTALL,
 )
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 
@@ -90,6 +100,7 @@ def link_images(
     """The HTML with a Content-ID for every `cid:NAME`, and the images by it, each once.
 
     A `cid:` with an @ is a Content-ID already and stays. The new ones come from the content, in `domain`.
+    Raises what `find` does, also for a source that is `cid:` and no name.
     """
     images: dict[str, Attached] = {}
 
@@ -101,8 +112,12 @@ def link_images(
         images.setdefault(content_id, image)
         return f"{reference[1]}cid:{content_id}"
 
-    linked = _PLACE.sub(lambda place: _REFERENCE.sub(link, place[0]) if "cid:" in place[0] else place[0], html)
-    return linked, tuple(images.items())
+    def link_all(place: re.Match[str]) -> str:
+        if "cid:" not in place[0].lower():
+            return place[0]
+        return _WHOLE_VALUE.sub(link, _REFERENCE.sub(link, place[0]))
+
+    return _PLACE.sub(link_all, html), tuple(images.items())
 
 
 def names_in(source: str) -> list[str]:
@@ -114,4 +129,4 @@ def names_in(source: str) -> list[str]:
 
 def _name(reference: re.Match[str]) -> str:
     """The file that a reference means: it stands in HTML, and in a URL."""
-    return unquote(unescape(reference[2]))
+    return unquote(unescape(reference["name"])).strip()

@@ -17,7 +17,9 @@ class Script:
 
     def __init__(self, name: str) -> None:
         folder = files(__package__)
-        self.body = folder.joinpath("prelude.lua").read_text() + folder.joinpath(f"{name}.lua").read_text()
+        self.body = folder.joinpath("prelude.lua").read_text(encoding="utf-8") + folder.joinpath(
+            f"{name}.lua"
+        ).read_text(encoding="utf-8")
         self.sha = hashlib.sha1(self.body.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, redis: Server, keys: list[str], *args: str | bytes | int | float) -> Any:
