@@ -92,6 +92,23 @@ async def submit(
         return submitted
 
 
+async def tell_of_siblings(invocation: "Invocation", ledgers: "Ledgers", prepared: "Prepared") -> None:
+    """Warn where another campaign of this name is not finished: changed content is another campaign, to everybody."""
+    proposal = prepared.proposal
+    for campaign_id in await ledgers.campaigns.live():
+        if not campaign_id.startswith(f"{proposal.name}-"):
+            continue
+        status = await ledgers.campaigns.status(campaign_id)
+        if status.campaign.name == proposal.name and status.campaign.key != proposal.key and status.totals.open:
+            warning = UsageError(
+                "W115",
+                f"{campaign_id} has the same name and {status.totals.open} messages left; this is another campaign",
+                why="The template, the list or the sender was changed: whoever got that one gets this one, too.",
+                hint=f"mailer cancel {campaign_id}, then send with --exclude-campaign {campaign_id}",
+            )
+            warn(warning, invocation)
+
+
 def _confirmed(setting: "Setting", prepared: "Prepared", counts: "Counts", *, streaming: bool) -> bool:
     """Show what is about to be sent, and ask. Of a stream nobody knows how much there will be."""
     count = counts.to_send

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailer.backends.redis.connection import check_server
-from mailer.cli.accepting import dry_run_of, submit, tell_accepted
+from mailer.cli.accepting import dry_run_of, submit, tell_accepted, tell_of_siblings
 from mailer.cli.complaints import server_warning, warn
 from mailer.cli.confirming import ask, require_terminal
 from mailer.cli.helping import accept_while_working
@@ -58,6 +58,8 @@ async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: 
     async with open_queue(setting) as ledgers:
         for warning in await check_server(ledgers.redis, ledgers.keys):
             warn(server_warning(warning), invocation)
+        if not flags.new and flags.test_to is None:
+            await tell_of_siblings(invocation, ledgers, prepared)
         # Who does not wait does not work either.
         detached = flags.detach or flags.at is not None
         alone = not detached and not await ledgers.fleet.alive()

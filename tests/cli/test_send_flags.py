@@ -104,3 +104,13 @@ def test_a_file_that_is_named_is_the_template_although_a_folder_has_one_like_it(
     desk.write("templates/letter.txt", "To: {{ email }}\nFrom: me@acme.example\nSubject: the other\n\nHello\n")
     assert desk.run("send", "letter.txt", "--recipients", "recipients.csv", "--yes").code == 0
     assert [message.subject for message in desk.relay.mailbox if desk.name in str(message.recipients)] == ["this one"]
+
+
+def test_changed_content_beside_an_unfinished_campaign_is_told(desk: Desk) -> None:
+    """It is another campaign and goes to everybody: somebody who only mended a word should know (W115)."""
+    desk.campaign("ann", "bob")
+    first = desk.run("send", "--yes", "--detach", "--json").document["campaign_id"]
+    assert "W115" not in desk.run("send", "--yes", "--detach").err
+    desk.write("templates/hello/body.txt.j2", "Hello {{ first_name }}, once more.\n")
+    changed = desk.run("send", "--yes", "--detach")
+    assert f"warning[W115]: {first} has the same name and 2 messages left" in changed.err
