@@ -1,8 +1,10 @@
 """Layers become settings: the higher one wins key by key, and what comes out has the right types."""
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from mailer.config.keys import KEYS
 from mailer.config.layer import Layer
@@ -67,10 +69,27 @@ def winners(layers: Sequence[Layer]) -> dict[str, Layer]:
     return {key: layer for layer in reversed(layers) for key in layer.values}
 
 
+_layers: ContextVar[Sequence[Layer]] = ContextVar("layers")
+
+
 def _validated(layers: Sequence[Layer]) -> Sections | UsageError:
     """Let pydantic-settings merge and read. An error is returned, so that none carries pydantic's with the input."""
     # Imported here: it costs 130 ms, and `--help` needs none of it.
     from pydantic import ValidationError
+
+    reset = _layers.set(layers)
+    try:
+        merged = _model()()
+    except ValidationError as error:
+        return _explained(error.errors(include_url=False)[0], layers)
+    finally:
+        _layers.reset(reset)
+    return Sections(campaign=merged.campaign, smtp=merged.smtp, queue=merged.queue, delivery=merged.delivery)
+
+
+@cache
+def _model() -> Any:
+    """The class that merges the layers of the moment; to make it takes milliseconds, which a program pays once."""
     from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
     class Merged(BaseSettings):
@@ -85,13 +104,9 @@ def _validated(layers: Sequence[Layer]) -> Sections | UsageError:
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *_: object, **__: object
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return tuple(InitSettingsSource(settings_cls, dict(layer.sections)) for layer in layers)
+            return tuple(InitSettingsSource(settings_cls, dict(layer.sections)) for layer in _layers.get())
 
-    try:
-        merged = Merged()
-    except ValidationError as error:
-        return _explained(error.errors(include_url=False)[0], layers)
-    return Sections(campaign=merged.campaign, smtp=merged.smtp, queue=merged.queue, delivery=merged.delivery)
+    return Merged
 
 
 def _explained(error: "ErrorDetails", layers: Sequence[Layer]) -> UsageError:

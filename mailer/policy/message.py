@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from mailer.policy.header_values import UnsafeValueError, check_value, name_character
 from mailer.policy.headers import check_header_names, encode_header, encode_parameter, encode_text, encode_verbatim
 from mailer.policy.mailbox import Mailbox, encode_list_id, encode_mailbox, encode_mailboxes
 from mailer.policy.parts import attachment_part, frame, inline_part
-from mailer.policy.quoted_printable import encode_body
+from mailer.policy.quoted_printable import BodyEncoder
 from mailer.vocabulary.chunk import Attached
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -21,7 +22,7 @@ _TEXT, _HTML = _PART % b"plain", _PART % b"html"
 
 
 class Skeleton:
-    """What all messages of a campaign have in common, encoded once. Never changes; threads may share it.
+    """What all messages of a campaign have in common, encoded once. Equal calls make equal bytes; threads may share it.
 
     A message with everything is `mixed(alternative(text, related(html, images)), files)`. The images belong to the one
     alternative that shows them: a reader that takes the text finds no stray pictures among its attachments, and the
@@ -41,7 +42,7 @@ class Skeleton:
         ValueError: No part at all is asked for.
     """
 
-    __slots__ = ("_alternative", "_head", "_mixed", "_parts", "_related", "_replies_to_one")
+    __slots__ = ("_alternative", "_bodies", "_head", "_mixed", "_parts", "_related", "_replies_to_one")
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class Skeleton:
         if not (has_text or has_html):
             raise ValueError("a message needs a text part or an HTML part")
         self._parts = (has_text, has_html)
+        self._bodies = BodyEncoder()
         self._replies_to_one = reply_to is not None
         self._head = encode_mailbox("From", sender)
         if reply_to is not None:
@@ -142,19 +144,25 @@ class Skeleton:
         if self._alternative is not None:
             content.append(self._alternative.begin)
         if text is not None:
-            content += _TEXT, _encode_part("text part", text)
+            content += _TEXT, self._encode("text part", text)
         if html is not None:
             if self._alternative is not None:
                 content.append(self._alternative.between)
             if images:
                 content.append(self._related.begin)
-            content += _HTML, _encode_part("HTML part", html)
+            content += _HTML, self._encode("HTML part", html)
             if images:
                 for content_id, file in images:
                     content += self._related.between, inline_part(file, content_id)
                 content.append(self._related.end)
         if self._alternative is not None:
             content.append(self._alternative.end)
+
+    def _encode(self, field: str, text: str) -> bytes:
+        try:
+            return self._bodies.encode(text)
+        except UnicodeEncodeError as error:
+            raise UnsafeValueError(field, f"has {name_character(error.object[error.start])}") from None
 
 
 def _encode_message_id(message_id: str) -> bytes:
@@ -171,13 +179,7 @@ def encode_unsubscribe(url: str) -> bytes:
     return encode_verbatim("List-Unsubscribe", f"<{url}>") + _ONE_CLICK
 
 
-def _encode_part(field: str, text: str) -> bytes:
-    try:
-        return encode_body(text)
-    except UnicodeEncodeError as error:
-        raise UnsafeValueError(field, f"has {name_character(error.object[error.start])}") from None
-
-
+@lru_cache(maxsize=16)
 def format_date(date: datetime) -> bytes:
     """`Sat, 21 Nov 2026 07:21:28 +0000`: UTC, in any locale (RFC 5322 section 3.3). Raises ValueError if naive."""
     if date.tzinfo is None:

@@ -12,15 +12,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import IO
 
+import structlog
+
 from mailer.config.orders import Orders, read_orders
 from mailer.logs import configure_logs
 from mailer.vocabulary.errors import MailerError
+from mailer.worker.event_loop import new_event_loop
 from mailer.worker.process import WorkerProcess
+
+log = structlog.get_logger("mailer.worker")
 
 
 async def run(orders: Orders) -> Counter[str]:
     """Work until a signal, until the supervisor is gone, or in a burst until nothing is left to do."""
     loop = asyncio.get_running_loop()
+    log.info("worker begins", loop=type(loop).__module__.partition(".")[0])
     worker = WorkerProcess(orders)
     stops = 0
 
@@ -63,7 +69,8 @@ def main() -> int:
     orders = read_orders(sys.stdin.buffer.readline())
     configure_logs(orders.log_format, orders.log_level)
     try:
-        counts = asyncio.run(run(orders))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            counts = runner.run(run(orders))
     except MailerError as error:
         print(json.dumps({"error": error.to_dict(), "exit_code": error.exit_code}))
         return error.exit_code

@@ -16,7 +16,7 @@ async def test_workers_that_die_at_once_are_an_error(monkeypatch: pytest.MonkeyP
     broken = tmp_path / "python"
     broken.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'raise SystemExit(1)'\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(supervisor.sys, "executable", str(broken))
+    monkeypatch.setattr(sys, "executable", str(broken))
     monkeypatch.setattr(supervisor, "LONGEST_PAUSE_S", 0.01)
     with pytest.raises(QueueError) as said:
         await Supervisor(Orders(queue_url="unix:///nowhere"), 1).run()

@@ -31,6 +31,8 @@ class Entry:
     @property
     def since_operator(self) -> list[Event]:
         """The events after the operator's last act: what came before it does not count against a new try."""
+        if not self.events:
+            return self.events
         acts = [place for place, event in enumerate(self.events) if event.reason == OPERATOR]
         return self.events[acts[-1] + 1 :] if acts else self.events
 

@@ -44,6 +44,7 @@ class Recorder:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._writing = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
         self.memory = Memory()
         self.is_recording = True
 
@@ -70,7 +71,7 @@ class Recorder:
 
     def submit(self, campaign_id: str, *arguments: str | bytes | int, claimed_ms: int = 0) -> Operation:
         """Queue one operation in the form `transition.lua` reads; returns at once."""
-        operation = Operation(campaign_id, arguments, asyncio.get_running_loop().create_future(), claimed_ms)
+        operation = Operation(campaign_id, arguments, self._loop.create_future(), claimed_ms)
         if not operation.is_mark:
             self.memory.keep(operation)
         self._pending.append(operation)

@@ -11,6 +11,7 @@ from mailer.policy.headers import check_header_names
 from mailer.policy.rendering import metering
 from mailer.policy.rendering.files import nearest_name
 from mailer.policy.rendering.images import Images, names_in
+from mailer.policy.rendering.memory import Memory
 from mailer.policy.rendering.needs import Reference, find_references, find_variables
 from mailer.policy.rendering.sandbox import Sandbox
 from mailer.policy.rendering.shape import Shaper
@@ -21,6 +22,8 @@ from mailer.vocabulary.errors import TemplateError
 
 _FILES = {"subject": "subject.txt", "text": "body.txt", "html": "body.html"}
 _COMPILE_SECONDS = 30.0
+_references = Memory[tuple[Reference, ...]]()
+_variables = Memory[frozenset[str]]()
 
 
 def load_template(
@@ -126,7 +129,10 @@ def _compile(
                 plain.get_template(name)
         for part, name in names.items():
             parts[part] = (escaping if part == "html" else plain).get_template(name)
-        needed = frozenset[str]().union(*(find_variables(plain, sources, name) for name in names.values()))
+        needed = _variables.recall(
+            (sources.sha256, *names.values()),
+            lambda: frozenset[str]().union(*(find_variables(plain, sources, name) for name in names.values())),
+        )
         if "html" in names:
             _find_images(sources, follow(plain, sources, [names["html"]]), images)
         text_of = (Shaper(sources, names["html"]), derive_text) if derive_text is not None else None
@@ -150,8 +156,8 @@ def follow(environment: Sandbox, sources: Sources, names: Iterable[str]) -> list
     reached = list(dict.fromkeys(names))
     for name in reached:
         with explained(sources, name):
-            tree = environment.parse(sources.text(name) or "", name, name)
-        for reference in find_references(tree):
+            references = _find_references(environment, sources.text(name) or "", name)
+        for reference in references:
             try:
                 found = _read_reference(sources, reference)
             except TemplateError as error:
@@ -159,6 +165,10 @@ def follow(environment: Sandbox, sources: Sources, names: Iterable[str]) -> list
                 raise
             reached += (other for other in found if other not in reached)
     return reached
+
+
+def _find_references(environment: Sandbox, text: str, name: str) -> tuple[Reference, ...]:
+    return _references.recall(text, lambda: tuple(find_references(environment.parse(text, name, name))))
 
 
 @contextmanager

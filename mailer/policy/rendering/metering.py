@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 from markupsafe import Markup
@@ -76,6 +76,7 @@ def metered(functions: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _pays(name, function) for name, function in functions.items()}
 
 
+@cache
 def _pays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     foresee = FORESIGHT.get(name)
     # Jinja2 hands some of them the context or the environment before the value.

@@ -12,6 +12,7 @@ from jinja2.utils import missing, pass_eval_context
 
 from mailer.policy.rendering import metering
 from mailer.policy.rendering.foresight import check_format
+from mailer.policy.rendering.memory import CompiledBefore
 from mailer.policy.rendering.sources import Sources
 
 # Text methods that no mail needs and that make much out of little.
@@ -63,6 +64,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             finalize=finalize,
             loader=_ReadBefore(sources),
             auto_reload=False,
+            # Filters and the like are looked up when a template runs; these three are in what is compiled.
+            bytecode_cache=CompiledBefore((type(self), autoescape, finalize)),
         )
         self.concat = metering.join  # type: ignore[method-assign]
         self.filters = metering.metered(self.filters) | {"step": metering.step, "concatenate": _concatenate}
