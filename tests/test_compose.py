@@ -75,4 +75,4 @@ def test_the_image_runs_as_nobody_special() -> None:
     assert users[-1:] == ["mailer"]
     extras = re.search(r"'/src\[([a-z,]+)\]'", "\n".join(lines))
     assert extras is not None
-    assert set(extras[1].split(",")) <= {"demo", "fast", "embedded"}
+    assert set(extras[1].split(",")) <= {"demo", "fast", "embedded", "tables", "text"}

@@ -44,9 +44,8 @@ def dry_run_of(invocation: "Invocation", prepared: "Prepared", setting: "Setting
             warnings=[warning.to_dict() for warning in warnings],
         )
     else:
-        invocation.data(
-            f"{counts.read} rows: {counts.new} can be sent, {counts.invalid} invalid, {counts.duplicate} duplicate"
-        )
+        rows = "1 row" if counts.read == 1 else f"{counts.read} rows"
+        invocation.data(f"{rows}: {counts.new} can be sent, {counts.invalid} invalid, {counts.duplicate} duplicate")
         invocation.say("Nothing was sent.")
     return 0 if counts.new else CHECK_FAILED
 

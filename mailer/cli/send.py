@@ -91,7 +91,10 @@ async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: 
             invocation.say(f"{campaign_id} goes on: the server answers again")
         waiting = Waiting(invocation, ledgers, campaign_id, wait_s, transcript=_dialogue(flags))
         waiting.listen()
-        if alone:
+        if alone and submitted.status.state in (CampaignState.FINISHED, CampaignState.CANCELLED):
+            # Nothing was new, or everybody is on the do-not-send list.
+            status = submitted.status
+        elif alone:
             status = await _work(setting, route, waiting, password)
         else:
             status = await waiting.watch(until_deserted=True)

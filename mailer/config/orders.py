@@ -85,5 +85,5 @@ def missing_password(user: str) -> UsageError:
         f"no password for {user}",
         why="The SMTP URL names a user.",
         hint="set MAILER_SMTP_PASSWORD, MAILER_SMTP_PASSWORD_FILE or MAILER_SMTP_PASSWORD_COMMAND",
-        safe="Nothing was taken from the queue.",
+        safe="Nothing was sent.",
     )

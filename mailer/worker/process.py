@@ -18,7 +18,7 @@ from mailer.backends.redis.connection import check_server, connect, explained
 from mailer.backends.redis.delivery import RedisDelivery
 from mailer.backends.redis.fleet import BEAT_S, Fleet, Worker, host_name, new_owner
 from mailer.backends.redis.gate import Gate
-from mailer.backends.redis.jobs import Jobs, worker_settings
+from mailer.backends.redis.jobs import Jobs, reader_pool, worker_settings
 from mailer.backends.redis.keys import Keys
 from mailer.backends.redis.limiter import RedisLimiter
 from mailer.backends.redis.reconciler import RedisReconciler
@@ -209,13 +209,13 @@ class WorkerProcess:
         )
         pause = 0.1
         while True:
-            self._reader = QueueReader(**settings, handle_signals=False)
+            pool = reader_pool(self.orders.queue_url, self.keys.queue)
+            self._reader = QueueReader(**settings, redis_pool=pool, handle_signals=False)
             self._reader.allow_pick_jobs = not self._over.is_set()
             try:
                 await self._read_once(self._reader)
             finally:
-                if self._reader._pool is not None:
-                    await self._reader._pool.aclose(close_connection_pool=True)
+                await pool.aclose(close_connection_pool=True)
             await asyncio.sleep(pause)
             pause = min(1.0, pause * 2)
 

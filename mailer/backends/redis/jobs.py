@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from arq.connections import RedisSettings
+from arq.connections import ArqRedis, RedisSettings
 from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 from arq.worker import func
@@ -137,6 +137,33 @@ def redis_settings(url: str) -> RedisSettings:
         settings.host = parts.get("host", "localhost")
         settings.port = int(parts.get("port", 6379))
     return settings
+
+
+def reader_pool(url: str, queue: str) -> ArqRedis:
+    """The connections of a queue reader, which connect when first used.
+
+    arq would make them itself, and forget one that is cancelled while it connects.
+    """
+    settings = redis_settings(url)
+    pool = ArqRedis(
+        host=settings.host,
+        port=settings.port,
+        unix_socket_path=settings.unix_socket_path,
+        db=settings.database,
+        username=settings.username,
+        password=settings.password,
+        socket_connect_timeout=settings.conn_timeout,
+        ssl=settings.ssl,
+        ssl_check_hostname=settings.ssl_check_hostname,
+        retry=settings.retry,
+        retry_on_error=settings.retry_on_error,
+        encoding="utf8",
+    )
+    pool.job_serializer = serialize
+    pool.job_deserializer = deserialize
+    pool.default_queue_name = queue
+    pool.expires_extra_ms = JOB_TTL_S * 1000
+    return pool
 
 
 def worker_settings(
