@@ -49,7 +49,7 @@ class Crew:
         """Start a process; `out` takes its standard output alone."""
         with self.log(name).open("ab") as log, (out or self.log(name)).open("ab") as standard:
             # The programs that are measured, without a shell.
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(  # noqa: S603 (our own commands)
                 command,
                 stdin=subprocess.PIPE,
                 stdout=standard,

@@ -14,7 +14,7 @@ def installed(result: Path, *steps: Sequence[str], folder: Path | None = None) -
     for step in steps:
         try:
             # Package managers, without a shell.
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(  # noqa: S603 (our own commands)
                 step, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
             )
         except FileNotFoundError as error:

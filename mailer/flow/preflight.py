@@ -1,17 +1,16 @@
 """Preflight: every row rendered and checked as for sending, and nothing stored."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 
-from mailer.flow.counting import count_rows
 from mailer.flow.intake import Intake
+from mailer.flow.passes import Passes, count_rows
 from mailer.flow.preparation import Prepared
 from mailer.flow.problems import Examples, Problems
 from mailer.flow.submission import Counts
 from mailer.interfaces.source import Row
-from mailer.policy.choosing import Chosen, chosen_rows
+from mailer.policy.choosing import chosen_rows
 from mailer.vocabulary.chunk import Draft
 from mailer.vocabulary.recipient import LeftOutAs
 from mailer.vocabulary.send_options import SendOptions
@@ -42,8 +41,8 @@ def preflight(
     intake = Intake(prepared, prepared.proposal, date=datetime.now(UTC))
     checked = Checked(prepared.source.name, Counts(), Examples(), Problems(prepared.source.name))
     counts = checked.counts
-    rows = _chosen(prepared, options)
-    while batch := list(islice(rows, chunk_size)):
+    chosen = chosen_rows(options, lambda: count_rows(prepared.source))
+    for batch in Passes(prepared.source, chunk_size).batches(chosen):
         built = intake.build(batch)
         numbered = {row.number: row for row in batch}
         for problem in built.problems:
@@ -64,13 +63,3 @@ def preflight(
         counts.read += len(batch)
         counts.rows += len(built.drafts) + len(built.left_out)
     return checked
-
-
-def _chosen(prepared: Prepared, options: SendOptions) -> Iterator[Row]:
-    ranges = chosen_rows(options, lambda: count_rows(prepared.source))
-    chosen = Chosen(ranges)
-    for row in prepared.source.rows():
-        if chosen.is_over(row.number):
-            return
-        if row.number in chosen:
-            yield row

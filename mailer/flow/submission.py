@@ -5,14 +5,14 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from mailer.flow.counting import count_rows
+from mailer.flow.chunking import chunks_of, known_of
 from mailer.flow.intake import Built, Intake, leave_out_members, withhold
+from mailer.flow.passes import Passes, count_rows
 from mailer.flow.problems import Examples, Problems
 from mailer.interfaces.ledger import CampaignGoneError
-from mailer.policy.choosing import Chosen, Ranges, chosen_rows, covers, union
+from mailer.policy.choosing import Ranges, chosen_rows, covers, union
 from mailer.vocabulary.campaign import Campaign, CampaignState, CampaignStatus
 from mailer.vocabulary.errors import MailerError, SourceError
 from mailer.vocabulary.recipient import LeftOutAs
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 LOW_WATER_POLL_S = 0.2
 LATER_ROWS = 10_000_000
 """Numbers kept free for rows of the campaign's own list that were not asked for yet."""
-MOST_KEPT = 100_000
-"""Rows of a source that can be read only once that are kept, where they are checked before they are stored."""
 
 
 @dataclass(slots=True)
@@ -74,7 +72,10 @@ class Submission:
     confirm: Callable[[Counts], bool] | None = None
     _counts: Counts = field(default_factory=Counts)
     _examples: Examples = field(default_factory=Examples)
-    _kept: "list[Row] | None" = None
+    _passes: Passes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._passes = Passes(self.prepared.source, self.queue.chunk_size)
 
     async def run(self) -> Submitted | None:
         """Accept the campaign, or find it accepted. None when `confirm` said no: nothing of it is left.
@@ -150,7 +151,7 @@ class Submission:
         intake = self._intake(campaign)
         problems = Problems(self.prepared.source.name)
         stopped_at: int | None = None
-        for rows in self._batches(chosen):
+        for rows in self._passes.batches(chosen):
             built = await self._built(intake, rows)
             for problem in built.problems:
                 problems.add(problem)
@@ -164,7 +165,7 @@ class Submission:
 
     async def _stream(self, campaign: Campaign, run: str, chosen: Ranges | None) -> bool:
         """Let workers begin at once; only the end of the source can make it finished."""
-        batches = self._batches(chosen)
+        batches = self._passes.batches(chosen)
         first = next(batches, None)
         if first is None or not self._confirmed():
             await self.ledger.drop(campaign)
@@ -197,9 +198,8 @@ class Submission:
         problems = Problems(self.prepared.source.name)
         counts = self._counts
         if not self.prepared.is_resumable:
-            self._kept = []
-        for rows in self._batches(chosen):
-            self._keep(rows)
+            self._passes.keep()
+        for rows in self._passes.batches(chosen):
             built = await self._built(intake, rows)
             for problem in built.problems:
                 problems.add(problem)
@@ -228,7 +228,7 @@ class Submission:
         if not is_counted:
             self._counts, self._examples = Counts(), Examples()
         intake = self._intake(campaign, after)
-        for rows in batches or self._batches(chosen):
+        for rows in batches or self._passes.batches(chosen):
             if rows[-1].number < start:
                 # Stored in the first pass; the ledger's index tells their later duplicates from new ones.
                 continue
@@ -320,47 +320,17 @@ class Submission:
     def _intake(self, campaign: Campaign, after: int = 0) -> Intake:
         return Intake(self.prepared, campaign, date=datetime.now(UTC), after=after)
 
-    def _batches(self, ranges: Ranges | None) -> "Iterator[list[Row]]":
-        rows = self._chosen_of(ranges)
-        while batch := list(islice(rows, self.queue.chunk_size)):
-            yield batch
-
-    def _chosen_of(self, ranges: Ranges | None) -> "Iterator[Row]":
-        chosen = Chosen(ranges)
-        source = iter(self._kept) if self._kept else self.prepared.source.rows()
-        for row in source:
-            if chosen.is_over(row.number):
-                return
-            if row.number in chosen:
-                yield row
-
-    def _keep(self, rows: "list[Row]") -> None:
-        if self._kept is None:
-            return
-        self._kept += rows
-        if len(self._kept) > MOST_KEPT:
-            raise self._once()
-
     async def _is_full(self, campaign: Campaign) -> bool:
         if await self.ledger.queued_bytes(campaign) < self.queue.high_water:
             return False
         if not self.prepared.is_resumable:
-            raise self._once()
+            raise self._passes.too_large()
         return True
-
-    def _once(self) -> SourceError:
-        return SourceError(
-            "E208",
-            f"{self.prepared.source.name} can be read only once, and is too large to be checked before it is sent",
-            why="What is larger than queue.high_water is read twice: once to check it, once to store it.",
-            hint="--stream (in a program: stream=True) sends while it is read, or put the list into a file",
-            safe="Nothing was accepted and nothing was sent.",
-        )
 
     async def _store(self, campaign: Campaign, drafts: "list[Draft]") -> bool:
         """Store what is not there yet. True when anything was stored."""
         stored = False
-        for chunk in _chunks(drafts, self.queue.chunk_size):
+        for chunk in chunks_of(drafts, self.queue.chunk_size):
             waiting = chunk
             while waiting:
                 present = await self.ledger.accept(campaign, waiting)
@@ -368,23 +338,10 @@ class Submission:
                     self._counts.new += len(waiting)
                     stored = True
                     break
-                known = _known(waiting, present)
+                known = known_of(waiting, present)
                 self._counts.already += len(known)
                 waiting = [draft for place, draft in enumerate(waiting) if place not in known]
         return stored
-
-
-def _known(drafts: "list[Draft]", present: frozenset[int]) -> frozenset[int]:
-    """The places that need not be stored: who is there, and the copies of a row whose first recipient is there."""
-    rows: set[int] = set()
-    known = set(present)
-    for place, draft in enumerate(drafts):
-        is_first = place == 0 or drafts[place - 1].row != draft.row
-        if is_first and place in present:
-            rows.add(draft.row)
-        if draft.row in rows:
-            known.add(place)
-    return frozenset(known)
 
 
 def _all_of(status: CampaignStatus, chosen: Ranges | None) -> Ranges | None:
@@ -395,15 +352,3 @@ def _all_of(status: CampaignStatus, chosen: Ranges | None) -> Ranges | None:
 def _again(first: "list[Row]", others: "Iterator[list[Row]]") -> "Iterator[list[Row]]":
     yield first
     yield from others
-
-
-def _chunks(drafts: "list[Draft]", size: int) -> "Iterator[list[Draft]]":
-    """Chunks of about this size; the drafts of one row stay together."""
-    chunk: list[Draft] = []
-    for draft in drafts:
-        if len(chunk) >= size and draft.row != chunk[-1].row:
-            yield chunk
-            chunk = []
-        chunk.append(draft)
-    if chunk:
-        yield chunk

@@ -33,7 +33,7 @@ class _Client(Redis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """One command."""
-        return await _heeding_cancellation(super().execute_command(*args, **options))  # type: ignore[no-untyped-call]
+        return await _heeding_cancellation(super().execute_command(*args, **options))  # type: ignore[no-untyped-call] # redis has no types there
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
         """Many commands."""

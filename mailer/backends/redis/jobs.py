@@ -176,7 +176,7 @@ def worker_settings(
 ) -> dict[str, Any]:
     """arq's settings, each where its default is wrong for mail. `work` takes (ctx, campaign id, chunk)."""
     return {
-        "functions": [func(work, name=FUNCTION, keep_result=0, timeout=JOB_TIMEOUT_S, max_tries=2**31)],  # type: ignore[arg-type]
+        "functions": [func(work, name=FUNCTION, keep_result=0, timeout=JOB_TIMEOUT_S, max_tries=2**31)],  # type: ignore[arg-type] # arq wants any arguments
         "queue_name": queue,
         "redis_settings": redis_settings(url),
         "max_jobs": chunks_at_once,

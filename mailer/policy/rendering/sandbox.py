@@ -41,8 +41,8 @@ class _Missing(StrictUndefined):
         exc: type[Exception] = UndefinedError,
     ) -> None:
         if exc is UndefinedError and hint is None:
-            exc = partial(MissingError, str(name), None if obj is missing else obj)  # type: ignore[assignment]
-        super().__init__(hint, obj, name, exc)  # type: ignore[arg-type]
+            exc = partial(MissingError, str(name), None if obj is missing else obj)  # type: ignore[assignment] # Jinja2 only calls it
+        super().__init__(hint, obj, name, exc)  # type: ignore[arg-type] # likewise
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -67,7 +67,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             # Filters and the like are looked up when a template runs; these three are in what is compiled.
             bytecode_cache=CompiledBefore((type(self), autoescape, finalize)),
         )
-        self.concat = metering.join  # type: ignore[method-assign]
+        self.concat = metering.join  # type: ignore[method-assign] # Jinja2 looks it up here
         self.filters = metering.metered(self.filters) | {"step": metering.step, "concatenate": _concatenate}
         self.tests = metering.metered(self.tests)
 
