@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from mailer.vocabulary.errors import UsageError
@@ -43,9 +44,13 @@ def prepare_streams() -> None:
     if os.name != "posix" or sys.stdout is not sys.__stdout__ or sys.stderr is not sys.__stderr__:
         return
     for name in ("stdout", "stderr"):
-        # Without a console there is none.
-        if (stream := getattr(sys, name)) is not None:
-            setattr(sys, name, _prepared(stream))
+        stream = getattr(sys, name)
+        # Closed by the caller (`mailer status >&-`): nobody wants to read, and the number must not be a socket's.
+        setattr(sys, name, _prepared(stream) if stream is not None else _nowhere())
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _prepared(stream: TextIO) -> TextIO:
