@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from mailer.vocabulary.envelope import Envelope
+from mailer.vocabulary.envelope import Envelope, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.transmission import Transmission
 
@@ -39,11 +39,18 @@ class Session(Protocol):
     def phase(self) -> Phase:
         """The step that is going on or was the last; tells what a cancelled `transmit` may have done."""
 
-    async def transmit(self, envelope: Envelope, content: bytes, permit: Permit) -> Transmission:
+    @property
+    def looks_ahead(self) -> bool:
+        """True when `transmit` has a use for the message that follows."""
+
+    async def transmit(
+        self, envelope: Envelope, content: bytes, permit: Permit, following: MailObject | None = None
+    ) -> Transmission:
         """Run one mail transaction. `content` is the message with CRLF line ends, not yet dot-stuffed.
 
         Every end of it is a value; only cancellation raises, after which the connection is closed and the caller
-        judges by `phase`.
+        judges by `phase`. `following` is what is transmitted next, if anything is: its envelope may be said already.
+        Who gives the session back instead has it closed.
         """
 
     async def close(self) -> None:

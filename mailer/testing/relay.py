@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mailer.capture.chaos import ORDINARY, Behaviour, behaviour_of
 from mailer.interfaces.session import Permit, PermitUnavailableError, Session
 from mailer.policy.addressing import key_of, parse_address
-from mailer.vocabulary.envelope import Envelope
+from mailer.vocabulary.envelope import Envelope, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.transmission import Answer, Answered, Interrupted, Transmission, Withheld
@@ -64,6 +64,7 @@ class MemorySession:
     """Implements `interfaces.session.Session`."""
 
     is_reusable = True
+    looks_ahead = False
     size_limit = None
     offers_smtputf8 = True
 
@@ -72,7 +73,9 @@ class MemorySession:
         self.phase = Phase.MAIL
         self._uses = 0
 
-    async def transmit(self, envelope: Envelope, content: bytes, permit: Permit) -> Transmission:
+    async def transmit(
+        self, envelope: Envelope, content: bytes, permit: Permit, following: MailObject | None = None
+    ) -> Transmission:
         """One transaction, as a relay would answer it."""
         begun = time.monotonic()
         self._uses += 1

@@ -14,3 +14,12 @@ class Envelope:
     def needs_smtputf8(self) -> bool:
         """True when an address has a local part that only RFC 6531 can carry."""
         return not (self.reverse_path.isascii() and all(address.isascii() for address in self.recipients))
+
+
+@dataclass(frozen=True, slots=True)
+class MailObject:
+    """What SMTP transports: an envelope and content (RFC 5321 section 2.3.1)."""
+
+    envelope: Envelope
+    content: bytes
+    """With CRLF line ends, not yet dot-stuffed."""

@@ -60,7 +60,7 @@ def test_a_key_of_a_project_is_found_below_its_table(write: Write) -> None:
         ("smtp.max_connections = true", "smtp.max_connections has to be a number, not true", None),
         ("smtp.max_connections = 0", "smtp.max_connections has to be 1 or more, not 0", None),
         ("queue.chunk_size = 501", "queue.chunk_size has to be 500 or less, not 501", None),
-        ("smtp.pipelining = 'on'", "smtp.pipelining has to be 'auto' or 'off', not 'on'", None),
+        ("smtp.pipelining = 'on'", "smtp.pipelining has to be 'auto', 'off' or 'full', not 'on'", None),
         ("smtp.idle_timeout = '3 weeks'", "smtp.idle_timeout: '3 weeks' is not a duration", "write 30s, 10m, 2h or 2d"),
         ("smtp.idle_timeout = -1", "smtp.idle_timeout has to be a duration above 0, not -1", None),
         ("delivery.max_age = inf", "delivery.max_age has to be a duration above 0, not inf", None),

@@ -37,6 +37,8 @@ class Conversation(asyncio.Protocol):
         self._end: str | None = None
         self._is_leaving = False
         self._news: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
         self._lost = asyncio.Event()
 
     @classmethod
@@ -94,9 +96,10 @@ class Conversation(asyncio.Protocol):
                 await self._wait(deadline)
         return self._replies.popleft()
 
-    async def send(self, body: bytes) -> bool:
+    async def send(self, body: bytes, then: bytes = b"", *, replies: int = 0) -> bool:
         """Hand over a dot-stuffed message as fast as the relay reads it.
 
+        `then` are commands that go out with its end, and are answered by so many replies.
         False when the relay answered before the end. Raises `ConversationError`, also after `STALL_TIMEOUT` seconds
         without progress.
         """
@@ -107,11 +110,16 @@ class Conversation(asyncio.Protocol):
             if self._replies:
                 return False
             self.ensure_open()
-            self._transport.write(body[start : start + PIECE])
+            end = start + PIECE
+            if end < len(body):
+                self._transport.write(body[start:end])
+            else:
+                self._owed += replies
+                self._transport.write(body[start:] + then)
             if start <= len(body) // 2 < start + PIECE:
                 reached("body_half")
         if self._transcript is not None:
-            self._transcript.said(LONE_DOT)
+            self._transcript.said(LONE_DOT + then)
         await self._writable()
         reached("dot_written")
         return not self._paused
@@ -166,6 +174,8 @@ class Conversation(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, whoever ended it."""
+        if self._alarm is not None:
+            self._alarm.cancel()
         self._finish(f"connection lost: {sanitise(str(exc))}" if exc else "connection closed")
         self._lost.set()
 
@@ -189,14 +199,30 @@ class Conversation(asyncio.Protocol):
 
     async def _wait(self, deadline: float) -> None:
         """Sleep until something happened: a reply, the end, room to write, or the deadline."""
-        # A bare future and timer: asyncio.timeout() costs a message five times as much.
+        # A bare future, and one timer that goes on from wait to wait: asyncio.timeout() costs a message much more.
         self._news = self._loop.create_future()
-        timer = self._loop.call_at(deadline, self._tell)
+        self._deadline = deadline
+        if self._alarm is None or self._alarm.when() > deadline:
+            self._set_alarm()
         try:
             await self._news
         finally:
-            timer.cancel()
             self._news = None
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(self._deadline, self._ring)
+
+    def _ring(self) -> None:
+        """The alarm goes off; whoever waits now may have begun later, and waits longer."""
+        self._alarm = None
+        if self._news is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._set_alarm()
+        else:
+            self._tell()
 
     def _finish(self, cause: str) -> None:
         if self._end is None:

@@ -14,6 +14,9 @@ from mailer.vocabulary.errors import RelayError
 from mailer.vocabulary.route import Route
 from mailer.vocabulary.settings import SmtpSettings
 
+AT_REST_S = 0.01
+"""How long nobody has wanted a session of a pool that is at rest."""
+
 
 class _Otherwise(Enum):
     """What to do when no session can be reused."""
@@ -44,6 +47,8 @@ class SmtpPool:
         self._closing: set[asyncio.Task[None]] = set()
         self._waiting: deque[asyncio.Future[SmtpSession | None]] = deque()
         self._reaper: asyncio.TimerHandle | None = None
+        self._ahead: asyncio.TimerHandle | None = None
+        self._replacing: asyncio.Task[None] | None = None
         self._is_proven = False
         self._is_closed = False
 
@@ -82,6 +87,12 @@ class SmtpPool:
         if self._reaper is not None:
             self._reaper.cancel()
             self._reaper = None
+        if self._ahead is not None:
+            self._ahead.cancel()
+            self._ahead = None
+        if self._replacing is not None:
+            self._replacing.cancel()
+            await asyncio.wait([self._replacing])
         while self._closing:
             await asyncio.wait(self._closing)
 
@@ -195,14 +206,30 @@ class SmtpPool:
 
     def _release(self, session: SmtpSession) -> None:
         self._lent -= 1
-        if session.is_reusable and not self._is_closed:
+        if session.is_reusable and not session.owes_message and not self._is_closed:
             loop = asyncio.get_running_loop()
             self._idle.append((loop.time(), session))
             if self._reaper is None:
                 self._reaper = loop.call_later(self._settings.idle_timeout, self._reap)
+            if session.is_wearing and self._ahead is None:
+                self._ahead = loop.call_later(AT_REST_S, self._look_ahead)
         else:
             self._retire(session)
         self._serve()
+
+    def _look_ahead(self) -> None:
+        """Open a session before the last one that is idle has reached its limits: the next message shall not wait."""
+        self._ahead = None
+        is_at_rest = not (self._lent or self._opening or self._waiting or self._is_closed)
+        has_room = len(self._idle) + len(self._closing) < self._settings.max_connections
+        if is_at_rest and has_room and all(session.is_wearing for _, session in self._idle):
+            self._opening += 1
+            self._replacing = asyncio.get_running_loop().create_task(self._replace())
+
+    async def _replace(self) -> None:
+        # Whoever needs one when there is none will be told the reason himself.
+        with contextlib.suppress(RelayError, RuntimeError):
+            self._release(await self._open())
 
     def _reap(self) -> None:
         """Say goodbye to what was not needed for a while: relays hang up on idle clients, and we on dead ones."""

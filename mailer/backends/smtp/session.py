@@ -11,15 +11,17 @@ from mailer.backends.smtp import commands, smtplib_contract
 from mailer.backends.smtp.capabilities import Capabilities
 from mailer.backends.smtp.conversation import Conversation, ConversationError
 from mailer.backends.smtp.fitness import find_unsendable
-from mailer.backends.smtp.transaction import COURTESY_TIMEOUT, Aftermath, Transaction
+from mailer.backends.smtp.transaction import COURTESY_TIMEOUT, Aftermath, Announcement, Transaction
 from mailer.interfaces.session import Permit
-from mailer.vocabulary.envelope import Envelope
+from mailer.vocabulary.envelope import Envelope, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.settings import SmtpSettings
 from mailer.vocabulary.transmission import Answer, Transmission
 
 QUIT_TIMEOUT = 2.0
 """Seconds for the goodbye."""
+WEARING = 0.9
+"""The part of its messages or its age after which a connection that is still good had better be replaced."""
 MAX_REFUSALS = 8
 """Refusals in a row after which a connection is replaced. Postfix counts every 4xx and 5xx since the last message it
 took, and a pipelined message whose only recipient is refused brings two, RCPT and DATA: it answers the tenth a second
@@ -52,6 +54,7 @@ class SmtpSession:
         self._uses = 0
         self._refusals = 0
         self._owes_reset_reply = False
+        self._announced: Envelope | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -77,6 +80,19 @@ class SmtpSession:
         )
 
     @property
+    def owes_message(self) -> bool:
+        """True when the envelope of a message was said that has not been transmitted."""
+        return self._announced is not None
+
+    @property
+    def is_wearing(self) -> bool:
+        """True when one of those limits will soon be reached."""
+        return (
+            self._uses >= WEARING * self._settings.max_messages_per_connection
+            or self._clock() - self._opened >= WEARING * self._settings.max_connection_age
+        )
+
+    @property
     def size_limit(self) -> int | None:
         """The relay's SIZE in bytes (RFC 1870), or None where it names no limit."""
         return self._capabilities.size_limit
@@ -86,11 +102,23 @@ class SmtpSession:
         """True where the relay can carry addresses that are not ASCII (RFC 6531)."""
         return self._capabilities.smtputf8
 
-    async def transmit(self, envelope: Envelope, content: bytes, permit: Permit) -> Transmission:
+    @property
+    def looks_ahead(self) -> bool:
+        """True when the envelope of the next message goes out with the end of the one before (RFC 2920 section 3.1)."""
+        return (
+            self._settings.pipelining == "full"
+            and self._capabilities.pipelining
+            and self._uses + 1 < self._settings.max_messages_per_connection
+        )
+
+    async def transmit(
+        self, envelope: Envelope, content: bytes, permit: Permit, following: MailObject | None = None
+    ) -> Transmission:
         """Run one mail transaction. `content` is the message with CRLF line ends, not yet dot-stuffed.
 
         Every end of it is a value; only cancellation raises, after which the connection is closed and the caller
-        judges by `phase`.
+        judges by `phase`. Where the session `looks_ahead`, the envelope of `following` is said with the end of this
+        message, and nothing else may be transmitted next.
         """
         unsendable = find_unsendable(envelope, content, self._capabilities)
         if unsendable:
@@ -99,8 +127,18 @@ class SmtpSession:
         answers: dict[str, Answer] = {**unsendable}
         seconds = 0.0
         if envelope.recipients:
-            transaction = Transaction(self._conversation, envelope, content, self._capabilities, self._settings)
+            transaction = Transaction(
+                self._conversation,
+                envelope,
+                content,
+                self._capabilities,
+                self._settings,
+                is_announced=self._is_announced(envelope),
+                following=self._announcement(following),
+            )
             await self._run(transaction, permit)
+            if following is not None and transaction.has_announced:
+                self._announced = following.envelope
             answers.update(transaction.answers)
             seconds = transaction.seconds
         return Transmission(
@@ -118,6 +156,22 @@ class SmtpSession:
             raise
         self._settle(transaction)
 
+    def _is_announced(self, envelope: Envelope) -> bool:
+        """Whether this envelope is what was said last."""
+        announced, self._announced = self._announced, None
+        if announced is not None and announced is not envelope:
+            # A transaction under way cannot be taken back: RSET would be read as the text of its message.
+            self._conversation.abort("another message was announced")
+        return announced is envelope
+
+    def _announcement(self, following: MailObject | None) -> Announcement | None:
+        """How the next message is announced; None where it cannot be."""
+        if following is None or not self.looks_ahead:
+            return None
+        if find_unsendable(following.envelope, following.content, self._capabilities):
+            return None
+        return Announcement.of(following, self._capabilities)
+
     def _settle(self, transaction: Transaction) -> None:
         """Leave the connection as the transaction demands."""
         match transaction.aftermath:
@@ -125,7 +179,8 @@ class SmtpSession:
                 self._refusals = 0
             case Aftermath.NEEDS_RESET:
                 self._refusals += transaction.refusals
-                self._begin_reset()
+                if not transaction.has_announced:
+                    self._begin_reset()
             case Aftermath.SPOILED:
                 self._conversation.abort("transaction spoiled")
 
@@ -154,7 +209,10 @@ class SmtpSession:
 
     async def close(self) -> None:
         """Say QUIT (2 s at most) and close. May be called twice."""
-        if self._conversation.is_open:
+        if self._announced is not None:
+            # Behind a 354 it would be read as the text of a message.
+            self._conversation.abort("closed before the message that was announced")
+        elif self._conversation.is_open:
             await self._conversation.quit(QUIT_TIMEOUT)
 
     async def sendmail(

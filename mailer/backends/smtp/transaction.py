@@ -1,6 +1,8 @@
 """One mail transaction: MAIL, RCPT, DATA and the message (RFC 5321 section 3.3)."""
 
 import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum, auto
 from time import monotonic
 
@@ -10,7 +12,7 @@ from mailer.backends.smtp.conversation import Conversation, ConversationError
 from mailer.failpoints import reached
 from mailer.interfaces.session import Permit, PermitUnavailableError
 from mailer.policy.dot_stuffing import dot_stuff
-from mailer.vocabulary.envelope import Envelope
+from mailer.vocabulary.envelope import Envelope, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.settings import SmtpSettings
@@ -31,11 +33,27 @@ class Aftermath(Enum):
     """Nobody knows what the relay expects next, or it has said goodbye."""
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A whole envelope, from MAIL to DATA, and how many replies it brings."""
+
+    commands: bytes
+    replies: int
+
+    @classmethod
+    def of(cls, mail: MailObject, capabilities: Capabilities) -> "Announcement":
+        """The envelope of a message in one piece."""
+        return _announcement(
+            commands.mail(mail.envelope, mail.content, capabilities), map(commands.rcpt, mail.envelope.recipients)
+        )
+
+
 class Transaction:
     """Offers one message, and knows at any moment in which phase and with which answers.
 
     With PIPELINING the envelope goes out in one write (RFC 2920), else command by command. The same code reads the
-    replies in the same order, so both ways come to the same answers.
+    replies in the same order, so both ways come to the same answers. An envelope that `is_announced` has been said
+    with the end of the message before; `following` is said with the end of this one.
     """
 
     def __init__(
@@ -45,6 +63,9 @@ class Transaction:
         content: bytes,
         capabilities: Capabilities,
         settings: SmtpSettings,
+        *,
+        is_announced: bool = False,
+        following: Announcement | None = None,
     ) -> None:
         self.phase = Phase.MAIL
         self.answers: dict[str, Answer] = {}
@@ -53,13 +74,17 @@ class Transaction:
         """How often the relay said no; relays count it too, and hang up."""
         self.seconds = 0.0
         """From MAIL to the last reply."""
+        self.has_announced = False
+        """True when the envelope of the next message was said, and the connection is good for it."""
         self._conversation = conversation
         self._content = content
         self._mail = commands.mail(envelope, content, capabilities)
         self._rcpts = {address: commands.rcpt(address) for address in envelope.recipients}
         self._accepted: list[str] = []
-        self._pipelined = capabilities.pipelining and settings.pipelining == "auto"
+        self._pipelined = capabilities.pipelining and settings.pipelining != "off"
         self._settings = settings
+        self._is_announced = is_announced
+        self._following = following
 
     async def run(self, permit: Permit) -> None:
         """Carry it through. Afterwards every recipient has its answer, and no permit is under way any more.
@@ -78,9 +103,9 @@ class Transaction:
 
     async def _converse(self, permission: asyncio.Future[bool]) -> None:
         try:
-            if self._pipelined:
-                envelope = b"".join((self._mail, *self._rcpts.values(), commands.DATA))
-                self._conversation.write(envelope, replies=len(self._rcpts) + 2)
+            if self._pipelined and not self._is_announced:
+                envelope = _announcement(self._mail, self._rcpts.values())
+                self._conversation.write(envelope.commands, replies=envelope.replies)
             if await self._offer_envelope(permission):
                 await self._hand_over_message()
         except _ServiceClosingError as closing:
@@ -151,7 +176,12 @@ class Transaction:
             message = dot_stuff(self._content)
             self._conversation.ensure_open()
             self.phase = Phase.BODY
-            complete = await self._conversation.send(message)
+            then = self._following
+            complete = await (
+                self._conversation.send(message)
+                if then is None
+                else self._conversation.send(message, then.commands, replies=then.replies)
+            )
             if complete:
                 self.phase = Phase.DOT
         self.aftermath = Aftermath.SPOILED
@@ -162,10 +192,11 @@ class Transaction:
         self._answer_rest(Answered(Phase.DOT, verdict))
         if verdict.is_positive:
             self.aftermath = Aftermath.READY
-            return
-        self.refusals += 1
-        if complete and not (verdict.code == 421 or 500 <= verdict.code <= 504):
-            self.aftermath = Aftermath.NEEDS_RESET
+        else:
+            self.refusals += 1
+            if complete and not (verdict.code == 421 or 500 <= verdict.code <= 504):
+                self.aftermath = Aftermath.NEEDS_RESET
+        self.has_announced = self._following is not None and self.aftermath is not Aftermath.SPOILED
 
     async def _exchange(self, phase: Phase, command: bytes) -> Reply:
         """Say a command, unless it went out with the others, and read its reply."""
@@ -210,6 +241,11 @@ def _fits(phase: Phase, reply: Reply) -> bool:
     if phase is Phase.DATA:
         return reply.code == 354
     return reply.is_positive and reply.code not in (211, 214)
+
+
+def _announcement(mail: bytes, rcpts: Iterable[bytes]) -> Announcement:
+    words = (mail, *rcpts, commands.DATA)
+    return Announcement(b"".join(words), len(words))
 
 
 def _ask(permit: Permit) -> asyncio.Future[bool]:

@@ -15,6 +15,7 @@ from tests.relays import aiosmtpd_relay, postfix
 from tests.relays.aiosmtpd_relay import AiosmtpdRelay
 from tests.relays.postfix import Postfix
 from tests.relays.scripted import ScriptedRelay
+from tests.thorough import thorough
 
 SPAM = b"Subject: offer\r\n\r\n" + postfix.SPAM + b"\r\n"
 
@@ -38,7 +39,7 @@ def running_postfix() -> Iterator[Postfix]:
         yield relay
 
 
-@pytest.fixture(params=["scripted, pipelined", "scripted, command by command", "aiosmtpd", "postfix"])
+@pytest.fixture(params=["scripted, pipelined", "scripted, command by command", "aiosmtpd", *thorough("postfix")])
 async def any_relay(request: pytest.FixtureRequest) -> AsyncIterator[AnyRelay]:
     match request.param:
         case "postfix":
@@ -115,6 +116,7 @@ async def test_leading_dots_and_a_missing_last_line_end_arrive_well(any_relay: A
     assert (await send(session)).refused == {}
 
 
+@pytest.mark.thorough
 async def test_a_bad_list_makes_postfix_neither_slow_nor_hang_up(running_postfix: Postfix) -> None:
     # From the tenth refusal in a row on it waits a second before each reply; after twenty it says 421.
     refused = 0
