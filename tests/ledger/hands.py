@@ -1,5 +1,6 @@
 """Workers of the ledger: they claim, mark and record like a worker process, one step at a time."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from mailer.backends.redis.fleet import Worker, details_of, new_owner
 from mailer.backends.redis.ledgers import Ledgers
 from mailer.backends.redis.reconciler import RedisReconciler
 from mailer.backends.redis.recorder import Recorder
+from mailer.backends.redis.remembered import Operation
 from mailer.backends.redis.scripts import BEAT
 from mailer.vocabulary.campaign import Campaign
 from mailer.vocabulary.chunk import Claim, Claimed
@@ -44,7 +46,10 @@ class Hand:
 
     async def written(self, claim: Claim) -> None:
         """Wait until all that was recorded is in Redis: what is asked after it is answered after it."""
-        await self.recorder.submit(claim.campaign_id, "m", claim.chunk, 1_000_000, "nobody's", "nobody@x.test").answer
+        answer = asyncio.get_running_loop().create_future()
+        nobody = (1_000_000, "nobody's", "g", "nobody@x.test")
+        self.recorder.submit(Operation(claim.campaign_id, claim.chunk, *nobody, heard=answer.set_result))
+        await answer
 
     async def finish(self, claim: Claim, outcome: Outcome) -> None:
         """Bring everybody in the claim to the same end."""

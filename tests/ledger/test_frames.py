@@ -38,6 +38,6 @@ def test_a_damaged_frame_is_an_error() -> None:
 
 
 def test_a_frame_that_would_fill_the_memory_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailer.backends.redis.frames.MAX_CONTENT", 1_000)
-    with pytest.raises(ValueError, match="does not end"):
+    monkeypatch.setattr("mailer.backends.redis.zstd.MAX_SIZE", 1_000)
+    with pytest.raises(ValueError, match="damaged frame"):
         Frames(b"").restore(Frames(b"").compress(b"x" * 1_001))

@@ -2,19 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 from redis import exceptions
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from mailer.backends.redis.identity import Identity
 from mailer.backends.redis.keys import Keys
-from mailer.backends.redis.server import Server
+from mailer.backends.redis.server import Server, redis_ms
+from mailer.backends.redis.wire import connection_pool
 from mailer.vocabulary.errors import MailerError, QueueError, UsageError
 
 PASSING = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError, OSError)
@@ -22,44 +22,11 @@ PASSING = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyL
 
 LOADING_S = 60.0
 """How long a server that reads its data is waited for at the start."""
-
-
-class _Client(Redis):
-    """redis-py's client, where a task that is cancelled amid a command is.
-
-    It sends through `asyncio.wait_for`, and that of Python 3.11 forgets a cancellation that comes together with the end
-    of what it waits for (gh-86296): a worker would not end when it is told to, about once in a hundred times.
-    """
-
-    async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """One command."""
-        return await _heeding_cancellation(super().execute_command(*args, **options))  # type: ignore[no-untyped-call] # redis has no types there
-
-    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
-        """Many commands."""
-        return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
-
-
-class _Pipeline(Pipeline):
-    async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """All of them."""
-        answers: list[Any] = await _heeding_cancellation(super().execute(raise_on_error))
-        return answers
-
-
-async def _heeding_cancellation(call: Awaitable[Any]) -> Any:
-    task = asyncio.current_task()
-    before = task.cancelling() if task is not None else 0
-    try:
-        answer = await call
-    except Exception:
-        # An error such as NOSCRIPT would swallow it just as well as an answer.
-        if task is not None and task.cancelling() > before:
-            raise asyncio.CancelledError from None
-        raise
-    if task is not None and task.cancelling() > before:
-        raise asyncio.CancelledError
-    return answer
+SKEW_S = 2.0
+"""Between the clock of this machine and that of the server; more is worth a word."""
+AWAY = "E501"
+"""The code of a server that does not answer, or not yet."""
+_FULL = "max number of clients reached"
 
 
 def connect(url: str, *, patience: int = 3) -> Server:
@@ -67,16 +34,17 @@ def connect(url: str, *, patience: int = 3) -> Server:
 
     `patience` is the number of tries within one command, with growing pauses of at most a second.
     """
-    client = _Client.from_url(
+    options: dict[str, Any] = {"ssl_check_hostname": True} if url.startswith("rediss://") else {}
+    pool = connection_pool(
         url,
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), patience),
         retry_on_error=list(PASSING),
         socket_connect_timeout=5,
         socket_timeout=60,
         max_connections=64,
-        **({"ssl_check_hostname": True} if url.startswith("rediss://") else {}),
+        **options,
     )
-    return cast("Server", client)
+    return cast("Server", Redis.from_pool(pool))
 
 
 @contextmanager
@@ -93,10 +61,20 @@ def meaning(shown_url: str, error: Exception) -> MailerError:
     words = str(error) or type(error).__name__
     if isinstance(error, exceptions.AuthenticationError) or words.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
         return _refused_login(shown_url, words)
-    if isinstance(error, exceptions.NoPermissionError):
+    if isinstance(error, exceptions.NoPermissionError) or "ACL failure" in words:
         return _refused_login(shown_url, words)
     if isinstance(error, exceptions.BusyLoadingError):
         return _away(f"the queue server at {shown_url} is still reading its data", words)
+    if _FULL in words:
+        return QueueError(
+            AWAY,
+            f"the queue server at {shown_url} takes no more connections (maxclients)",
+            why="Every worker process needs about ten.",
+            hint="valkey-cli config set maxclients 10000, or run fewer worker processes",
+            safe="Nothing is lost: what was accepted stays in the ledger.",
+            cause=words,
+            retryable=True,
+        )
     if not isinstance(error, exceptions.ResponseError):
         return _away(f"no Redis at {shown_url}", words)
     if words.startswith("CANCELLED"):
@@ -119,7 +97,7 @@ def meaning(shown_url: str, error: Exception) -> MailerError:
 
 def _away(what: str, words: str) -> QueueError:
     return QueueError(
-        "E501",
+        AWAY,
         what,
         why="The server does not answer.",
         hint="docker compose up -d valkey, or unset MAILER_REDIS_URL to use the embedded one",
@@ -162,7 +140,7 @@ async def _loaded(redis: Server) -> None:
 
 
 async def check_server(redis: Server, keys: Keys, *, ledger: str = "") -> list[str]:
-    """Refuse a server that may lose queued mail; return warnings about what a power loss would mean.
+    """Refuse a server that may lose queued mail; return warnings about power losses (W502) and clocks (W516).
 
     One that is still reading its data is waited for, a minute at most. `ledger` is the identity that it must have.
 
@@ -170,16 +148,40 @@ async def check_server(redis: Server, keys: Keys, *, ledger: str = "") -> list[s
         UsageError: E502, it may evict; E505, another layout stands under our prefix; E514, it is another ledger.
     """
     await _loaded(redis)
+    warnings = []
     try:
         settings = await redis.config_get("maxmemory-policy", "appendonly", "appendfsync")
     except exceptions.ResponseError:
-        return ["W502 the server does not tell its settings (CONFIG GET is forbidden): see that it never evicts"]
-    policy = settings.get("maxmemory-policy", "noeviction")
+        settings = None
+    policy = settings.get("maxmemory-policy", "noeviction") if settings is not None else "noeviction"
     if policy != "noeviction":
         raise may_evict(policy)
     await Identity(redis, keys, ledger).check()
-    if settings.get("appendonly") != "yes":
-        return ["W502 no append-only file: a restart of the queue server loses the ledger (appendonly yes mends it)"]
-    if settings.get("appendfsync") != "always":
-        return ["W502 appendfsync is not always: a power loss may forget the last second, and repeat its messages"]
-    return []
+    if settings is None:
+        warnings.append(
+            "W502 the server does not tell its settings (CONFIG GET is forbidden): see that it never evicts"
+        )
+    elif settings.get("appendonly") != "yes":
+        warnings.append(
+            "W502 no append-only file: a restart of the queue server loses the ledger (appendonly yes mends it)"
+        )
+    elif settings.get("appendfsync") != "always":
+        warnings.append(
+            "W502 appendfsync is not always: a power loss may forget the last second, and repeat its messages"
+        )
+    ahead_s = await _ahead_s(redis)
+    if abs(ahead_s) > SKEW_S:
+        which = "ahead of" if ahead_s > 0 else "behind"
+        warnings.append(
+            f"W516 this machine's clock is {abs(ahead_s):.0f} s {which} the queue server's: "
+            "dates of messages follow the one, due times and reports the other; set both by NTP"
+        )
+    return warnings
+
+
+async def _ahead_s(redis: Server) -> float:
+    """Seconds that the wall clock of this machine is ahead of the server's, as far as that is certain."""
+    before = time.time()
+    theirs = await redis_ms(redis) / 1000
+    after = time.time()
+    return max(before - theirs, 0.0) + min(after - theirs, 0.0)

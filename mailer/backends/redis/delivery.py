@@ -15,6 +15,7 @@ from mailer.backends.redis.events import LETTERS, Event, event_of, frame
 from mailer.backends.redis.frames import Frames, read_frames
 from mailer.backends.redis.persisting import persistently
 from mailer.backends.redis.recorder import WON, Recorder
+from mailer.backends.redis.remembered import Operation
 from mailer.backends.redis.scripts import CLAIM, END_RUN, TAKE_OVER
 from mailer.backends.redis.suppression import suppression_note
 from mailer.failpoints import reached
@@ -32,6 +33,30 @@ if TYPE_CHECKING:
 
 MARK_TIMEOUT_S = 20.0
 """How long an open envelope waits for its mark; a relay waits longer for the message (RFC 5321 section 4.5.3.2.5)."""
+
+
+CODECS_KEPT = 16
+"""Campaigns whose codec a worker keeps at hand, those used last; one takes some 100 kB."""
+
+
+class Unanswered:
+    """Counts outcomes of one claim that the queue server has not acknowledged yet."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self.none_left = asyncio.Event()
+
+    def more(self) -> None:
+        """One more is under way."""
+        self._count += 1
+        self.none_left.clear()
+
+    def fewer(self, _answer: int) -> None:
+        """One has arrived."""
+        self._count -= 1
+        if self._count == 0:
+            self.none_left.set()
+
 
 BARRED = b"barred"
 """What `claim.lua` answers while the gate is closed."""
@@ -72,7 +97,8 @@ class RedisDelivery:
         self._epoch = 0
         self._in_hand: set[str] = set()
         self._frames: dict[str, Frames] = {}
-        self._unanswered: dict[str, set[asyncio.Future[int]]] = {}
+        self._unanswered: dict[str, Unanswered] = {}
+        self._loop = asyncio.get_running_loop()
 
     async def status(self, campaign_id: str) -> "CampaignStatus":
         """Where the campaign stands."""
@@ -147,8 +173,12 @@ class RedisDelivery:
         await persistently(give_back)
 
     async def _codec(self, campaign_id: str) -> Frames:
-        if (codec := self._frames.get(campaign_id)) is None:
-            codec = self._frames[campaign_id] = await read_frames(self._redis, self._keys, campaign_id)
+        codec = self._frames.pop(campaign_id, None)
+        if codec is None:
+            codec = await read_frames(self._redis, self._keys, campaign_id)
+        self._frames[campaign_id] = codec
+        while len(self._frames) > CODECS_KEPT:
+            del self._frames[next(iter(self._frames))]
         return codec
 
     async def _suppressed(self, emails: Sequence[str]) -> frozenset[str]:
@@ -158,34 +188,39 @@ class RedisDelivery:
     def permit(self, claim: Claim, recipients: Sequence[Claimed]) -> Permit:
         """The durable `sending` mark for all of these recipients; each is a compare-and-set on the claim's token."""
 
-        async def ask() -> bool:
+        def ask() -> asyncio.Future[bool]:
+            # A bare future: a task for each mark costs a message as much as the mark itself.
+            granted: asyncio.Future[bool] = self._loop.create_future()
             if not self._lease_holds():
-                return False
+                granted.set_result(False)
+                return granted
             reached("before_mark")
-            marks = [
+            deadline = self._loop.call_later(MARK_TIMEOUT_S, _unavailable, granted)
+            answers: list[int] = []
+
+            def heard(answer: int) -> None:
+                answers.append(answer)
+                if len(answers) == len(recipients):
+                    deadline.cancel()
+                    if not granted.done():
+                        reached("after_mark")
+                        granted.set_result(all(answer == WON for answer in answers) and self._lease_holds())
+
+            for recipient in recipients:
                 self._recorder.submit(
-                    claim.campaign_id,
-                    "m",
-                    claim.chunk,
-                    recipient.index,
-                    claim.token,
-                    key_of(recipient.email),
-                    claimed_ms=claim.redis_ms,
+                    Operation(
+                        claim.campaign_id,
+                        claim.chunk,
+                        recipient.index,
+                        claim.token,
+                        "g",
+                        key_of(recipient.email),
+                        claimed_ms=claim.redis_ms,
+                        heard=heard,
+                        granted=granted,
+                    )
                 )
-                for recipient in recipients
-            ]
-            try:
-                async with asyncio.timeout(MARK_TIMEOUT_S):
-                    answers = [await mark.answer for mark in marks]
-            except TimeoutError:
-                # It may be applied all the same; the outcome that follows in the same order puts it right.
-                raise PermitUnavailableError("the ledger did not answer") from None
-            finally:
-                # Whoever gave up waiting has cancelled the answer, so it tells nothing of the mark itself.
-                for mark in marks:
-                    mark.withdrawn = True
-            reached("after_mark")
-            return all(answer == WON for answer in answers) and self._lease_holds()
+            return granted
 
         return ask
 
@@ -194,28 +229,30 @@ class RedisDelivery:
         reached("before_record")
         quiet = outcome.state is State.QUEUED and outcome.reply is None and outcome.reason is None
         facts = attempt or Attempt(begun_ms=claim.redis_ms, ended_ms=claim.redis_ms)
-        operation = self._recorder.submit(
-            claim.campaign_id,
-            "o",
-            claim.chunk,
-            recipient.index,
-            claim.token,
-            LETTERS[outcome.state],
-            int(outcome.counted and outcome.state is not State.QUEUED),
-            outcome.due_ms if outcome.due_ms is not None else 0,
-            b"" if quiet else frame(event_of(recipient.index, outcome, facts)),
-            key_of(recipient.email),
-            suppression_note(outcome, claim) if outcome.suppress else b"",
-            claimed_ms=claim.redis_ms,
+        if (unanswered := self._unanswered.get(claim.token)) is None:
+            unanswered = self._unanswered[claim.token] = Unanswered()
+        unanswered.more()
+        self._recorder.submit(
+            Operation(
+                claim.campaign_id,
+                claim.chunk,
+                recipient.index,
+                claim.token,
+                LETTERS[outcome.state],
+                key_of(recipient.email),
+                counted=int(outcome.counted and outcome.state is not State.QUEUED),
+                due_ms=outcome.due_ms if outcome.due_ms is not None else 0,
+                event=b"" if quiet else frame(event_of(recipient.index, outcome, facts)),
+                note=suppression_note(outcome, claim) if outcome.suppress else b"",
+                claimed_ms=claim.redis_ms,
+                heard=unanswered.fewer,
+            )
         )
-        unanswered = self._unanswered.setdefault(claim.token, set())
-        unanswered.add(operation.answer)
-        operation.answer.add_done_callback(unanswered.discard)
 
     async def end_run(self, claim: Claim, *, rest_s: float = 0.0) -> None:
         """All outcomes of the claim are in Redis: pack what is final, hand in a job for what is queued."""
-        while unanswered := self._unanswered.get(claim.token):
-            await asyncio.wait(list(unanswered))
+        if (unanswered := self._unanswered.get(claim.token)) is not None:
+            await unanswered.none_left.wait()
         reached("after_record")
         self._unanswered.pop(claim.token, None)
 
@@ -254,6 +291,12 @@ class RedisDelivery:
 
         await persistently(pause)
         return paused
+
+
+def _unavailable(granted: "asyncio.Future[bool]") -> None:
+    # The mark may be applied all the same; the outcome that follows in the same order puts it right.
+    if not granted.done():
+        granted.set_exception(PermitUnavailableError("the ledger did not answer"))
 
 
 def _claimed(entry: Entry, content: bytes) -> Claimed:

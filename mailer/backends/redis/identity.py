@@ -28,9 +28,14 @@ class Identity:
         Raises `UsageError`: E505, it has another layout; E514, it is gone, or another one stands in its place.
         """
         if self._known is None:
-            await self._redis.set(self._keys.schema, PROTOCOL, nx=True)
-            await self._redis.set(self._keys.identity, secrets.token_hex(8), nx=True)
-        schema, identity = await self._redis.get(self._keys.schema), await self._redis.get(self._keys.identity)
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.set(self._keys.schema, PROTOCOL, nx=True)
+                pipe.set(self._keys.identity, secrets.token_hex(8), nx=True)
+                pipe.get(self._keys.schema)
+                pipe.get(self._keys.identity)
+                _, _, schema, identity = await pipe.execute()
+        else:
+            schema, identity = await self._redis.get(self._keys.schema), await self._redis.get(self._keys.identity)
         if self._known is not None and identity != self._known:
             raise other_ledger(self._keys.prefix, is_gone=identity is None)
         if schema != b"%d" % PROTOCOL:

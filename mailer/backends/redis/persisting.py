@@ -7,6 +7,7 @@ import structlog
 from redis import exceptions
 
 from mailer.backends.redis.connection import PASSING
+from mailer.backends.redis.damage import is_damage
 from mailer.backends.redis.recorder import LONGEST_PAUSE_S
 
 log = structlog.get_logger("mailer.ledger")
@@ -20,6 +21,10 @@ async def persistently(call: Callable[[], Awaitable[None]]) -> None:
             await call()
         except (*PASSING, exceptions.ResponseError) as error:
             if str(error).startswith("NOCAMPAIGN"):
+                return
+            if is_damage(error):
+                # It will not get better by itself, and others wait for the place that this work takes.
+                log.error("the ledger is damaged", cause=str(error))
                 return
             if pause == LONGEST_PAUSE_S:
                 log.warning("the ledger does not answer", cause=str(error) or type(error).__name__)

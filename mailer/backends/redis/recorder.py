@@ -1,6 +1,7 @@
-"""Marks and outcomes of every connection of the process, travelling together in one script call a loop turn."""
+"""Marks and outcomes of every connection of the process, travelling together in few script calls."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ import structlog
 from redis import exceptions
 
 from mailer.backends.redis.connection import PASSING
+from mailer.backends.redis.damage import is_damage
 from mailer.backends.redis.remembered import Memory, Operation
 from mailer.backends.redis.scripts import TRANSITION
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from mailer.backends.redis.server import Server
 
 BATCH = 500
+GATHER_S = 0.004
+ALONE = 2
+"""After a call that carried more operations than one connection has, the next one is so much later at least: what many
+connections ask under load travels together, and who is alone waits for nobody."""
 LONGEST_PAUSE_S = 1.0
 GRACE_S = 5.0
 """How long the end of a recorder waits for a server that is away."""
@@ -44,7 +50,6 @@ class Recorder:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._writing = asyncio.Lock()
-        self._loop = asyncio.get_running_loop()
         self.memory = Memory()
         self.is_recording = True
 
@@ -69,14 +74,12 @@ class Recorder:
         async with self._writing:
             yield
 
-    def submit(self, campaign_id: str, *arguments: str | bytes | int, claimed_ms: int = 0) -> Operation:
-        """Queue one operation in the form `transition.lua` reads; returns at once."""
-        operation = Operation(campaign_id, arguments, self._loop.create_future(), claimed_ms)
+    def submit(self, operation: Operation) -> None:
+        """Queue one operation; returns at once."""
         if not operation.is_mark:
             self.memory.keep(operation)
         self._pending.append(operation)
         self._wake.set()
-        return operation
 
     async def _write(self) -> None:
         pause = 0.05
@@ -85,18 +88,21 @@ class Recorder:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
+            next_at = time.monotonic() + GATHER_S
             async with self._writing:
-                written = await self._write_batch()
-            if written:
-                pause = 0.05
-            else:
+                batch = self._next_batch()
+                written = not batch or await self._write_batch(batch)
+            if not written:
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE_S, pause * 2)
+                continue
+            pause = 0.05
+            rest_s = next_at - time.monotonic()
+            if len(batch) > ALONE and rest_s > 0 and not self._closing:
+                await asyncio.sleep(rest_s)
 
-    async def _write_batch(self) -> bool:
+    async def _write_batch(self, batch: list[Operation]) -> bool:
         """Write what is next. False when it must be tried again."""
-        if not (batch := self._next_batch()):
-            return True
         answers = None
         try:
             answers = await self._send(batch)
@@ -106,8 +112,7 @@ class Recorder:
         if answers is None:
             return False
         for operation, answer in zip(batch, answers, strict=True):
-            if not operation.answer.done():
-                operation.answer.set_result(answer)
+            operation.answered(answer)
             if answer == WON or not operation.is_mark:
                 self.memory.keep(operation)
         return True
@@ -117,7 +122,7 @@ class Recorder:
         batch: list[Operation] = []
         while self._pending and len(batch) < BATCH:
             operation = self._pending[0]
-            if operation.withdrawn:
+            if operation.is_withdrawn:
                 self._pending.popleft()
                 continue
             if batch and operation.campaign_id != batch[0].campaign_id:
@@ -138,6 +143,8 @@ class Recorder:
                 for operation in batch:
                     operation.tell()
                 return [LOST] * len(batch)
+            if is_damage(error):
+                return await self._apart(batch, error)
             self._away(error)
             return None
         if not self.is_recording:
@@ -145,11 +152,29 @@ class Recorder:
             self.is_recording = True
         return answers
 
+    async def _apart(self, batch: list[Operation], error: Exception) -> list[int] | None:
+        """Write one by one what could not be written together: what was planted in one chunk stops no other."""
+        if len(batch) > 1:
+            answers: list[int] = []
+            for operation in batch:
+                answer = await self._send([operation])
+                if answer is None:
+                    return None
+                answers += answer
+            return answers
+        (operation,) = batch
+        log.error("a record is damaged", campaign=operation.campaign_id, chunk=operation.chunk, cause=str(error))
+        operation.tell()
+        return [LOST]
+
     def _give_up(self) -> None:
         """What nobody could write is at least told, so that it can be settled by hand."""
         for operation in self._pending:
             operation.tell()
-            operation.answer.cancel()
+            if operation.granted is not None:
+                operation.granted.cancel()
+            else:
+                operation.answered(LOST)
         self._pending.clear()
 
     def _away(self, error: Exception) -> None:

@@ -1,5 +1,6 @@
 """What a worker remembers of its last seconds: the marks it was granted and the outcomes it has written."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,9 +12,10 @@ from mailer.backends.redis.events import STATES, read_events
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
 KEEP_S = 15.0
-"""How long an operation is kept after the queue server has answered: a rollback costs the last second or two."""
+"""How long an operation is kept at least: a rollback costs the last second or two."""
 MOST_KEPT = 100_000
 """So many are kept at most; the oldest answered ones go first."""
 
@@ -23,68 +25,70 @@ Place = tuple[str, int, int, str]
 """Campaign, chunk, index and token: one attempt at one recipient."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Operation:
-    """One mark or outcome in the form `transition.lua` reads; `answer` is set when Redis has answered."""
+    """One mark or outcome. A mark leads to the letter `g` and leaves nothing behind."""
 
     campaign_id: str
-    arguments: tuple[str | bytes | int, ...]
-    answer: "asyncio.Future[int]"
+    chunk: int
+    index: int
+    token: str
+    """Of its claim."""
+    letter: str
+    """The state it leads to."""
+    address: str
+    """The recipient's address key."""
+    counted: int = 0
+    """1 when it is an attempt that counts."""
+    due_ms: int = 0
+    """When a deferred recipient is due."""
+    event: bytes = b""
+    """What it appends to the chunk's events; empty for a release nobody needs to know of."""
+    note: bytes = b""
+    """What it puts on the suppression list; mostly empty."""
     claimed_ms: int = 0
     """When its claim was made, by the clock of the queue server."""
-    withdrawn: bool = field(default=False)
+    heard: "Callable[[int], None] | None" = None
+    """Told what the queue server answers, once, as soon as it has."""
+    granted: "asyncio.Future[bool] | None" = None
+    """What is waited for until a mark is granted. A mark nobody waits for any more is not written."""
+    is_answered: bool = False
     kept_at: float = 0.0
     told: bool = field(default=False)
 
     @property
     def is_mark(self) -> bool:
         """True for a `sending` mark, False for an outcome."""
-        return self.arguments[0] == "m"
+        return self.letter == "g"
 
     @property
-    def chunk(self) -> int:
-        """The number of its chunk."""
-        return int(self.arguments[1])
+    def is_withdrawn(self) -> bool:
+        """True for a mark that nobody waits for any more."""
+        return self.granted is not None and self.granted.done()
 
     @property
-    def index(self) -> int:
-        """The recipient's index in the chunk."""
-        return int(self.arguments[2])
+    def arguments(self) -> "tuple[str | bytes | int, ...]":
+        """As `transition.lua` reads it."""
+        if self.letter == "g":
+            return ("m", self.chunk, self.index, self.token, self.address)
+        return (
+            "o",
+            self.chunk,
+            self.index,
+            self.token,
+            self.letter,
+            self.counted,
+            self.due_ms,
+            self.event,
+            self.address,
+            self.note,
+        )
 
-    @property
-    def token(self) -> str:
-        """The token of its claim."""
-        return str(self.arguments[3])
-
-    @property
-    def letter(self) -> str:
-        """The state it leads to."""
-        return "g" if self.is_mark else str(self.arguments[4])
-
-    @property
-    def address(self) -> str:
-        """The recipient's address key."""
-        return str(self.arguments[4 if self.is_mark else 8])
-
-    @property
-    def counted(self) -> int:
-        """1 when it is an attempt that counts."""
-        return 0 if self.is_mark else int(self.arguments[5])
-
-    @property
-    def due_ms(self) -> int:
-        """When a deferred recipient is due."""
-        return 0 if self.is_mark else int(self.arguments[6])
-
-    @property
-    def event(self) -> bytes:
-        """What it appends to the chunk's events; empty for a mark, and for a release nobody needs to know of."""
-        return b"" if self.is_mark else _bytes(self.arguments[7])
-
-    @property
-    def note(self) -> bytes:
-        """What it puts on the suppression list; mostly empty."""
-        return b"" if self.is_mark else _bytes(self.arguments[9])
+    def answered(self, answer: int) -> None:
+        """The queue server has answered."""
+        self.is_answered = True
+        if self.heard is not None:
+            self.heard(answer)
 
     def tell(self) -> None:
         """Say once in the log what the ledger has not, so that it can be settled by hand."""
@@ -103,7 +107,10 @@ class Operation:
 
 
 class Memory:
-    """The last operation of each attempt, for as long as the queue server may forget it."""
+    """The last operation of each attempt, for as long as the queue server may forget it.
+
+    Nothing grows old by itself: a server that was away for a minute may come back without what it had answered before.
+    """
 
     def __init__(self, *, keep_s: float = KEEP_S, most: int = MOST_KEPT) -> None:
         self._keep_s = keep_s
@@ -112,25 +119,27 @@ class Memory:
 
     def keep(self, operation: Operation) -> None:
         """Remember an operation in place of what was remembered of the same attempt."""
-        place = (operation.campaign_id, operation.chunk, operation.index, operation.token)
+        place: Place = (operation.campaign_id, operation.chunk, operation.index, operation.token)
         self._kept.pop(place, None)
         operation.kept_at = time.monotonic()
         self._kept[place] = operation
-        self._forget(operation.kept_at)
+        if (excess := len(self._kept) - self._most) > 0:
+            self._drop(excess)
 
-    def _forget(self, now: float) -> None:
-        while self._kept:
-            place = next(iter(self._kept))
-            oldest = self._kept[place]
-            if now - oldest.kept_at <= self._keep_s and len(self._kept) <= self._most:
-                return
+    def forget(self) -> None:
+        """Forget what is old. To be called while the server is known not to have been started again since."""
+        self._drop(len(self._kept), before=time.monotonic() - self._keep_s)
+
+    def _drop(self, most: int, *, before: float = math.inf) -> None:
+        """Drop the oldest, but not what nobody has written yet, whatever its age."""
+        gone: list[Place] = []
+        for place, oldest in self._kept.items():
+            if len(gone) == most or oldest.kept_at >= before:
+                break
+            if oldest.is_answered:
+                gone.append(place)
+        for place in gone:
             del self._kept[place]
-            if not oldest.answer.done():
-                # Nobody has written it yet: it is as young as it ever was.
-                oldest.kept_at = now
-                self._kept[place] = oldest
-                if len(self._kept) > self._most:
-                    return
 
     def __iter__(self) -> Iterator[Operation]:
         return iter(list(self._kept.values()))
@@ -144,7 +153,3 @@ class Memory:
         for operation in self._kept.values():
             found.setdefault((operation.campaign_id, operation.chunk), []).append(operation)
         return found
-
-
-def _bytes(value: str | bytes | int) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()

@@ -11,8 +11,11 @@ end
 
 local function digits(number) return string.format('%.0f', number) end
 
--- This start of the queue server: another one may have forgotten what came last.
-local function run_id() return string.match(call('INFO', 'server'), 'run_id:(%x+)') end
+-- This start of the queue server, and its history (another one when a replica becomes a primary): another start, or another
+-- history, may have forgotten what came last.
+local function run_id()
+  return string.match(call('INFO', 'server'), 'run_id:(%x+)') .. string.match(call('INFO', 'replication'), 'master_replid:(%x+)')
+end
 
 -- Counters are changed in the same step as the records they count.
 local function moved(deltas, from, to)

@@ -2,40 +2,86 @@
 -- KEYS: c, suppressed. ARGV: base, then per operation:
 --   'm', chunk, index, token, address                                  the `sending` mark
 --   'o', chunk, index, token, letter, counted, due ms, event, address, suppression note     an outcome
--- Answers: mark 1 won, 0 somebody else's, -1 not running, -2 suppressed; outcome 1 applied, 2 late, 0 somebody else's
+-- An outcome in doubt is queued again where the campaign wants that.
+-- Answers: mark 1 won, 0 somebody else's, -1 not running or without its list (`listed.lua`), -2 suppressed; outcome 1
+--   applied, 2 late, 0 somebody else's
 local c, suppressed, base = KEYS[1], KEYS[2], ARGV[1]
 local state = call('HGET', c, 'state')
 if not state then return redis.error_reply('NOCAMPAIGN there is no such campaign in this ledger') end
-local guarded = call('EXISTS', suppressed) == 1
+-- Without the list that was kept nobody may be sent to. Outcomes are recorded all the same.
+local guarded, kept, lost = call('EXISTS', suppressed) == 1, suppressed .. ':kept', false
+if guarded then
+  local whole = redis.pcall('HEXISTS', suppressed, '')
+  lost = whole ~= 1 and (whole ~= 0 or call('EXISTS', kept) == 1)
+else
+  lost = call('EXISTS', kept) == 1
+end
+
+-- Whether a packed recipient is in doubt since this claim: `packing.py` puts the tokens of such claims in front of f:n.
+local function is_doubt_of(f, index, token)
+  local head = call('GETRANGE', f, 0, 7)
+  if #head < 8 then return false end
+  local magic, length = struct.unpack('<I4I4', head)
+  return magic == 0x184D2A50 and cmsgpack.unpack(call('GETRANGE', f, 8, 7 + length))[tonumber(index)] == token
+end
+
 local now, deltas, answers, changed = now_ms(), {}, {}, false
 local i, last = 2, #ARGV
+
+-- Each chunk is read once and written once, however many operations are about it.
+local parts = {}
+while i <= last do
+  local n, index = ARGV[i + 1], ARGV[i + 2]
+  local part = parts[n]
+  if not part then
+    part = {wanted = {}, values = {}, dirty = {}, events = {}}
+    parts[n] = part
+  end
+  if not part.values[index] then
+    part.values[index] = ''
+    part.wanted[#part.wanted + 1] = index
+  end
+  i = i + (ARGV[i] == 'm' and 5 or 10)
+end
+for n, part in pairs(parts) do
+  local values = call('HMGET', base .. 's:' .. n, unpack(part.wanted))
+  for k, index in ipairs(part.wanted) do part.values[index] = values[k] or '' end
+end
+
+i = 2
 while i <= last do
   local n, index, token = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local s = base .. 's:' .. n
-  local value = call('HGET', s, index) or ''
+  local part = parts[n]
+  local value = part.values[index]
   local letter, held = sub(value, 1, 1), sub(value, 5)
-  local answer = 0
+  local answer, becomes, event = 0, nil, ''
   if ARGV[i] == 'm' then
     if held == token and letter == 'g' then
       answer = 1
     elseif held == token and letter == 'c' then
-      if state ~= 'running' then
+      if state ~= 'running' or lost then
         answer = -1
       elseif guarded and call('HEXISTS', suppressed, ARGV[i + 4]) == 1 then
         answer = -2
       else
-        call('HSET', s, index, 'g' .. sub(value, 2))
+        becomes = 'g' .. sub(value, 2)
         moved(deltas, 'c', 'g')
-        changed, answer = true, 1
+        answer = 1
       end
     end
     i = i + 5
   else
-    local into, event = ARGV[i + 4], ARGV[i + 7]
+    local into = ARGV[i + 4]
     if held == token and (letter == 'c' or letter == 'g') then
-      local attempts = math.min(255, tonumber(sub(value, 2, 3), 16) + tonumber(ARGV[i + 5]))
-      local tail = token
-      if state == 'cancelled' and (into == 'q' or into == 'd') then
+      local attempts, tail = sub(value, 2, 3), token
+      if ARGV[i + 5] ~= '0' then
+        attempts = string.format('%02x', math.min(255, tonumber(attempts, 16) + tonumber(ARGV[i + 5])))
+      end
+      event = ARGV[i + 7]
+      if into == 'I' and is_sent_again(c, base .. 'o:' .. n, index) then
+        event = event .. sent_again(index, now)
+        into, tail = 'q', ''
+      elseif state == 'cancelled' and (into == 'q' or into == 'd') then
         -- It comes back from a worker after the operator's `cancel`: it waits for nothing any more.
         event = event .. cancelled(index, now, call('HGET', c, 'cancelled_reason'))
         into = 'X'
@@ -45,21 +91,42 @@ while i <= last do
         tail = ARGV[i + 6]
         call('ZADD', base .. 'due', 'LT', tail, n)
       end
-      call('HSET', s, index, into .. string.format('%02x', attempts) .. sub(value, 4, 4) .. tail)
-      if event ~= '' then call('APPEND', base .. 'o:' .. n, event) end
-      if ARGV[i + 9] ~= '' then call('HSETNX', suppressed, ARGV[i + 8], ARGV[i + 9]) end
+      becomes = into .. attempts .. sub(value, 4, 4) .. tail
+      -- What is lost stays lost with one entry more; only the first of all begins a list.
+      if ARGV[i + 9] ~= '' and redis.pcall('HSETNX', suppressed, ARGV[i + 8], ARGV[i + 9]) == 1
+          and call('SETNX', kept, '1') == 1 then
+        call('HSET', suppressed, '', '')
+      end
       moved(deltas, letter, into)
-      changed, answer = true, 1
+      answer = 1
     elseif held == token and (letter == into or letter == 'X') then
       answer = 1
-    elseif held == token and letter == 'I' then
+    elseif (held == token and letter == 'I')
+        or (value == '' and into ~= 'I' and is_doubt_of(base .. 'f:' .. n, index, token)) then
       -- The lease was over before the owner came back: his reply is kept beside the record and changes no state.
-      if event ~= '' then call('APPEND', base .. 'o:' .. n, event) end
+      -- Of a packed recipient it waits in o:n for the packer, who comes at the end of the run.
+      event = ARGV[i + 7]
       answer = 2
     end
     i = i + 10
   end
+  if becomes then
+    part.values[index] = becomes
+    part.dirty[index] = true
+    changed = true
+  end
+  if event ~= '' then part.events[#part.events + 1] = event end
   answers[#answers + 1] = answer
+end
+
+for n, part in pairs(parts) do
+  local fields = {}
+  for index in pairs(part.dirty) do
+    fields[#fields + 1] = index
+    fields[#fields + 1] = part.values[index]
+  end
+  if #fields > 0 then call('HSET', base .. 's:' .. n, unpack(fields)) end
+  if #part.events > 0 then call('APPEND', base .. 'o:' .. n, table.concat(part.events)) end
 end
 if changed then
   book(c, deltas)
