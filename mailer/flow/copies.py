@@ -1,7 +1,7 @@
 """Copies: the recipients of one message (To, Cc, Bcc), which goes to all of them in one transaction."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mailer.vocabulary.chunk import Claim, Claimed
@@ -49,21 +49,19 @@ class Marks:
     def __init__(self, ledger: "DeliveryLedger", claim: Claim, copies: Copies) -> None:
         self._permits = [(recipient.index, ledger.permit(claim, (recipient,))) for recipient in copies]
         self.refused: set[int] = set()
-        """Indices of those who may not be sent to."""
+        """Indices of those who may not be sent to, where others may."""
 
     @property
     def are_refused_to_some(self) -> bool:
         """True when the message may go to the others."""
         return 0 < len(self.refused) < len(self._permits)
 
-    async def ask(self) -> bool:
+    def ask(self) -> Awaitable[bool]:
         """Implements `interfaces.session.Permit`."""
-        if len(self._permits) == 1:
-            index, permit = self._permits[0]
-            if not await permit():
-                self.refused.add(index)
-            return not self.refused
-        # Together, so that the ledger is asked once.
+        return self._permits[0][1]() if len(self._permits) == 1 else self._ask_together()
+
+    async def _ask_together(self) -> bool:
+        # So that the ledger is asked once.
         answers: Sequence[bool | BaseException] = await asyncio.gather(
             *(permit() for _, permit in self._permits), return_exceptions=True
         )

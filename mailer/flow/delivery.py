@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from mailer.flow.copies import in_copies
+from mailer.flow.copies import Copies, in_copies
 from mailer.flow.dispatch import Dispatch
 from mailer.flow.pacing import Pacing, Places
 from mailer.flow.run import Route, RouteOf, Run
+from mailer.interfaces.session import Session
 from mailer.policy.retry import is_expired
 from mailer.vocabulary.campaign import PausedBy
 from mailer.vocabulary.errors import MailerError, RelayError
@@ -110,40 +111,99 @@ class Delivery:
 
     async def _lane(self, run: Run) -> None:
         """Take one message after the other, as long as there are any, over borrowed sessions."""
-        while (copies := run.next()) is not None:
+        room = run.route.room
+        while run.waiting and not run.is_over and (room.enter() or await room.wait(run)):
             try:
-                async with run.route.pool.session() as session:
-                    # The wait for it may have been long.
-                    while copies is not None and not run.is_over:
-                        await self._dispatch.send(run, session, copies)
-                        copies = run.next() if session.is_reusable else None
-            except RelayError as error:
-                if copies is not None:
+                if (copies := run.next()) is None:
+                    break
+                await self._borrow(run, copies)
+            finally:
+                room.leave()
+        # Whoever waits for room has nothing left to do either.
+        room.let_go(run)
+
+    async def _borrow(self, run: Run, copies: Copies) -> None:
+        """Send this message and those after it over one session."""
+        room = run.route.room
+        cuts = room.congestion.cuts
+        try:
+            async with run.route.pool.session() as session:
+                # The wait for it may have been long.
+                if room.is_short:
                     run.waiting.appendleft(copies)
-                await self._no_session(run, error)
+                elif not run.is_over:
+                    await self._send_from(run, copies, session)
+                if room.is_scarce:
+                    await session.close()
+        except RelayError as error:
+            run.waiting.appendleft(copies)
+            await self._no_session(run, error, cuts)
+
+    async def _send_from(self, run: Run, copies: Copies, session: Session) -> None:
+        """Send this message and those that come after it, for as long as the session is good for it."""
+        room = run.route.room
+        letter = await self._dispatch.prepared(run, copies) or await self._dispatch.next(run)
+        while letter is not None:
+            following = await self._dispatch.next(run) if session.looks_ahead else None
+            await self._dispatch.send(run, session, letter, following)
+            if run.is_over or room.is_short or not session.is_reusable:
+                if following is not None:
+                    run.waiting.appendleft(following.copies)
+                return
+            letter = following or await self._dispatch.next(run)
 
     async def _paced_lane(self, run: Run, places: Places) -> None:
         """The same, one message at a time: while it waits for its turn, others have the session."""
-        while (copies := await places.next(run)) is not None:
-            taken_at = time.monotonic()
-            try:
-                async with run.route.pool.session() as session:
-                    if places.is_past(copies, taken_at):
-                        # The session goes back to the shelf, and is there at once when the next turn has come.
-                        run.waiting.appendleft(copies)
-                    elif not run.is_over:
-                        await self._dispatch.send(run, session, copies)
-            except RelayError as error:
-                run.waiting.appendleft(copies)
-                await self._no_session(run, error)
+        room = run.route.room
+        is_in = False
+        try:
+            while (copies := await places.next(run)) is not None:
+                taken_at = time.monotonic()
+                is_in = is_in or room.enter() or (not run.is_over and await room.wait(run))
+                if not is_in:
+                    run.waiting.appendleft(copies)
+                    return
+                if await self._borrow_once(run, copies, places, taken_at):
+                    room.leave()
+                    is_in = False
+        finally:
+            if is_in:
+                room.leave()
 
-    async def _no_session(self, run: Run, error: RelayError) -> None:
+    async def _borrow_once(self, run: Run, copies: Copies, places: Places, taken_at: float) -> bool:
+        """Send this message over a session. False when its turn had passed: then the next turn finds room at once."""
+        room = run.route.room
+        cuts = room.congestion.cuts
+        is_past = False
+        try:
+            async with run.route.pool.session() as session:
+                is_past = places.is_past(copies, taken_at)
+                if is_past or room.is_short:
+                    # The session goes back to the shelf, and is there at once when the next turn has come.
+                    run.waiting.appendleft(copies)
+                elif not run.is_over and (letter := await self._dispatch.prepared(run, copies)) is not None:
+                    await self._dispatch.send(run, session, letter)
+                if room.is_scarce:
+                    await session.close()
+        except RelayError as error:
+            run.waiting.appendleft(copies)
+            await self._no_session(run, error, cuts)
+        return room.is_short or not is_past
+
+    async def _no_session(self, run: Run, error: RelayError, cuts: int) -> None:
         """No session can be had: that is the route's trouble and burns nobody."""
         if not error.retryable:
             await self._dispatch.pause(run, f"{error.code} {error.message}", PausedBy.SERVICE)
             return
+        run.route.room.slowed(cuts)
         wait_s = max(1.0, run.route.failed())
-        log.warning("waiting for the server", code=error.code, reason=error.message, seconds=round(wait_s, 1))
+        log.warning(
+            "waiting for the server",
+            code=error.code,
+            reason=error.message,
+            seconds=round(wait_s, 1),
+            connections=run.route.room.congestion.width,
+        )
         self._give_up(run, error)
         run.stop(rest_s=wait_s)
 

@@ -5,7 +5,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -17,7 +17,7 @@ from mailer.policy.breaker import ContentBreaker
 from mailer.policy.judging import Judgement, judge
 from mailer.vocabulary.campaign import PausedBy
 from mailer.vocabulary.chunk import Attempt, Claimed
-from mailer.vocabulary.envelope import Envelope
+from mailer.vocabulary.envelope import Envelope, MailObject
 from mailer.vocabulary.outcome import Class, Outcome
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.recipient import State
@@ -33,6 +33,13 @@ WITHOUT_FILE_S = 1.0
 log = structlog.get_logger("mailer.delivery")
 
 
+class Letter(NamedTuple):
+    """A message that is ready to go, and its recipients."""
+
+    copies: Copies
+    mail: MailObject
+
+
 class Dispatch:
     """What a worker process does with one message, and all it does to the record of a recipient."""
 
@@ -44,15 +51,33 @@ class Dispatch:
         self._is_telling = log.bind().is_enabled_for(logging.INFO)
         self.counts: Counter[str] = Counter()
 
-    async def send(self, run: Run, session: Session, copies: Copies) -> None:
-        """One transaction. Whoever is to be tried again at once is put back in front; only cancellation raises."""
+    async def next(self, run: Run) -> Letter | None:
+        """The next message to send; None when there is none, or the run is over."""
+        while (copies := run.next()) is not None:
+            if (letter := await self.prepared(run, copies)) is not None:
+                return letter
+        return None
+
+    async def prepared(self, run: Run, copies: Copies) -> Letter | None:
+        """The message as it goes out; None when there is none to send, and then that is on record."""
         if (content := await self._fill(run, copies)) is None:
-            return
+            return None
         envelope = Envelope(run.campaign.reverse_path, tuple(recipient.email for recipient in copies))
+        return Letter(copies, MailObject(envelope, content))
+
+    async def send(self, run: Run, session: Session, letter: Letter, following: Letter | None = None) -> None:
+        """One transaction. Whoever is to be tried again at once is put back in front; only cancellation raises.
+
+        `following` is what is sent next over this session, if anything is.
+        """
+        copies, mail = letter
         marks = Marks(self._ledger, run.claim, copies)
+        cuts = run.route.room.congestion.cuts
         begun_ms = run.now_ms()
         try:
-            transmission = await session.transmit(envelope, content, marks.ask)
+            transmission = await session.transmit(
+                mail.envelope, mail.content, marks.ask, following.mail if following is not None else None
+            )
             answers = [transmission.answers[recipient.email] for recipient in copies]
         except asyncio.CancelledError:
             # Stopped by us: that is no second cut.
@@ -72,8 +97,9 @@ class Dispatch:
             for recipient, answer, accepted in zip(copies, answers, accepted_before(answers), strict=True)
         ]
         # On record before anything is awaited: nobody who is stopped now may forget what the server said.
-        ends, cut, rest = [], [], []
+        ends, cut, rest, asks_for_less = [], [], [], False
         for recipient, answer, judgement in zip(copies, answers, judgements, strict=True):
+            asks_for_less |= judgement.verdict.slow_down
             if judgement.is_undecided and recipient.index not in run.cut_before:
                 cut.append(recipient)
             elif judgement.verdict.move is Move.SPLIT or (
@@ -85,6 +111,8 @@ class Dispatch:
                 if not (isinstance(answer, Withheld) and marks.are_refused_to_some):
                     ends.append(judgement)
         _try_again(run, cut, tuple(rest))
+        if asks_for_less:
+            run.route.slowed(cuts)
         if any(judgement.verdict.connection is Connection.CLOSE for judgement in judgements):
             await session.close()
         if any(
@@ -92,10 +120,12 @@ class Dispatch:
             for answer, judgement in zip(answers, judgements, strict=True)
         ):
             run.route.breaker = run.route.breaker.succeeded()
+            if not asks_for_less:
+                run.route.room.worked(cuts)
         await self._heed(run, ends, was_cut=bool(cut))
 
     async def _fill(self, run: Run, copies: Copies) -> bytes | None:
-        """The message with its files; None when there is none to send, and then that is on record."""
+        """The content with its files, or None."""
         try:
             return await self._attaching.fill(run.campaign, copies[0].content)
         except FileMissingError as error:

@@ -9,7 +9,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import structlog
+
 from mailer.flow.copies import Copies
+from mailer.flow.room import Room
 from mailer.interfaces.session import SessionPool
 from mailer.policy.breaker import RouteBreaker
 from mailer.vocabulary.chunk import Claim, Claimed
@@ -22,10 +25,12 @@ CHUNK_DEADLINE_S = 300.0
 PROBED_S = 2.0
 """How long a chunk waits while another one finds out whether the route works again."""
 
+log = structlog.get_logger("mailer.delivery")
+
 
 @dataclass(slots=True)
 class Route:
-    """A pool of sessions, and whether the relay behind it is to be left alone for a while.
+    """A pool of sessions, whether the relay behind it is to be left alone for a while, and how much it can bear.
 
     `line` names the relay and the login: rates are counted for it (see `policy.pace`).
     """
@@ -34,6 +39,10 @@ class Route:
     connections: int
     line: str
     breaker: RouteBreaker = field(default_factory=RouteBreaker)
+    room: Room = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.room = Room(self.connections)
 
     def wait(self) -> float:
         """Seconds before anybody should try; 0.0 is now."""
@@ -54,8 +63,16 @@ class Route:
     def failed(self) -> float:
         """Count trouble of the session or route. Returns the seconds it is to be left alone, 0 for none."""
         now = time.monotonic()
+        was_open = self.breaker.is_open
         self.breaker = self.breaker.failed(now, jitter=random.uniform(-1, 1))  # noqa: S311 (jitter)
+        if self.breaker.is_open and not was_open:
+            self.room.restarted()
         return self.breaker.wait(now)
+
+    def slowed(self, cuts: int) -> None:
+        """The server asks for less, in answer to what was begun after so many `cuts` (see `Congestion`)."""
+        if self.room.slowed(cuts):
+            log.warning("relay asks for less", relay=self.line, connections=self.room.congestion.width)
 
     def down_for(self) -> float:
         """Seconds for which nobody in this process has got through."""
@@ -103,6 +120,7 @@ class Run:
         """Begin nothing more; what is left is given back and rests for so long."""
         self.stopped.set()
         self.rest_s = max(self.rest_s, rest_s)
+        self.route.room.let_go(self)
 
     async def sleep(self, seconds: float) -> bool:
         """Wait so long, or until the run is stopped. False when it is over now."""

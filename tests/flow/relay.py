@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from mailer.interfaces.session import Permit, PermitUnavailableError, Session
-from mailer.vocabulary.envelope import Envelope
+from mailer.vocabulary.envelope import Envelope, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.transmission import Answer, Answered, Interrupted, Transmission, Withheld
@@ -85,13 +85,16 @@ class ScriptedSession:
 
     size_limit: int | None = None
     offers_smtputf8 = True
+    looks_ahead = False
 
     def __init__(self, relay: ScriptedRelay) -> None:
         self._relay = relay
         self.is_reusable = True
         self.phase = Phase.AUTH
 
-    async def transmit(self, envelope: Envelope, content: bytes, permit: Permit) -> Transmission:
+    async def transmit(
+        self, envelope: Envelope, content: bytes, permit: Permit, following: MailObject | None = None
+    ) -> Transmission:
         self._relay.busy += 1
         self._relay.busiest = max(self._relay.busiest, self._relay.busy)
         try:

@@ -18,7 +18,7 @@ from mailer.interfaces.session import Permit, Session
 from mailer.policy.attachment_marks import encode_file, mark
 from mailer.vocabulary.campaign import Campaign
 from mailer.vocabulary.chunk import Attached, Draft
-from mailer.vocabulary.envelope import Envelope
+from mailer.vocabulary.envelope import Envelope, MailObject
 from mailer.vocabulary.outcome import Class
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.recipient import State
@@ -66,9 +66,11 @@ class Remembering(ScriptedSession):
         super().__init__(relay)
         self._contents = relay.contents
 
-    async def transmit(self, envelope: Envelope, content: bytes, permit: Permit) -> Transmission:
+    async def transmit(
+        self, envelope: Envelope, content: bytes, permit: Permit, following: MailObject | None = None
+    ) -> Transmission:
         self._contents[envelope.recipients[0]] = content
-        return await super().transmit(envelope, content, permit)
+        return await super().transmit(envelope, content, permit, following)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from mailer.flow.reporting import Tally
+from mailer.policy.tally import Tally
 from mailer.vocabulary.outcome import Class
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.recipient import State
