@@ -77,6 +77,7 @@ _BY_REASON = {
     "expired": "mailer retry tries once more; the last reply says why it did not work",
     "interrupted": "nothing to do: it is tried again",
     "withheld": "nothing to do: it is tried again",
+    "resent": "nothing to do: it is sent again, and may arrive twice",
     "poison": "three workers crashed at this message: look at it before you retry",
 }
 _IN_DOUBT = "look for the Message-ID in the server's log before you resend"

@@ -65,14 +65,17 @@ class SmtpSettings:
     """Connections to the relay per worker process."""
     local_hostname: str | None = None
     """The name said in EHLO; by default the host name, without a DNS query."""
-    max_messages_per_connection: int = 100
+    max_messages_per_connection: int = 1000
     """Messages after which a connection is closed with QUIT and replaced."""
     max_connection_age: Duration = 300.0
     """Seconds in use after which a connection is closed with QUIT and replaced."""
     idle_timeout: Duration = 15.0
     """Seconds a connection may wait for its next message before it is closed with QUIT."""
-    pipelining: Literal["auto", "off"] = "auto"
-    """`auto` sends the envelope in one write where the relay offers PIPELINING (RFC 2920); `off` never does."""
+    pipelining: Literal["auto", "off", "full"] = "auto"
+    """`auto` sends the envelope in one write where the relay offers PIPELINING (RFC 2920); `off` never does.
+
+    `full` puts the envelope of the next message into the write that ends the one before: one round trip a message.
+    """
     connect_timeout: Duration = 30.0
     """Seconds for TCP, the greeting and the TLS handshake, each."""
     command_timeout: Duration = 300.0
@@ -119,6 +122,8 @@ class DeliverySettings:
     """Seconds after which a deferred recipient becomes `failed` (expired), with the last reply."""
     max_attempts: int = 20
     """Tries after which a deferred recipient becomes `failed` (expired)."""
+    on_doubt: Literal["hold", "resend"] = "hold"
+    """What was on the wire without an answer: `hold` leaves it in doubt, `resend` sends it again, at most twice."""
     pause_after_consecutive_failures: int = 5
     """Policy or content refusals in a row (or more than 20 % of the last 50) that pause the campaign."""
     max_message_size: Size = 25 * 10**6

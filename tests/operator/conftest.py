@@ -1,17 +1,15 @@
-"""The servers that these tests use, and a shell."""
+"""A shell."""
 
 from pathlib import Path
 
 import pytest
 
 from mailer.backends.redis.ledgers import Ledgers
+from tests.cli.running import Warm
 from tests.operator.console import Console
-from tests.servers import ledgers, own_server, valkey_url
-
-__all__ = ["console", "ledgers", "own_server", "valkey_url"]
 
 
 @pytest.fixture
-def console(ledgers: Ledgers, tmp_path: Path) -> Console:
+def console(ledgers: Ledgers, tmp_path: Path, warm: Warm) -> Console:
     """A shell whose queue is the ledger of this test."""
-    return Console(ledgers, tmp_path)
+    return Console(ledgers, tmp_path, warm)

@@ -1,17 +1,16 @@
-"""The command line as an operator uses it: real processes against the ledger of a test."""
+"""The command line as an operator uses it: processes against the ledger of a test, forked from a warm one."""
 
 import asyncio
 import json
 import os
 import pty
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from mailer.backends.redis.ledgers import Ledgers
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.cli.running import ROOT, Running, Warm, warm_process
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,8 @@ class Console:
 
     ledgers: Ledgers
     folder: Path
+    warm: Warm = field(default_factory=warm_process)
+    _numbers: "count[int]" = field(default_factory=count)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -56,36 +57,35 @@ class Console:
             "MAILER_QUEUE__PREFIX": self.ledgers.keys.prefix,
         }
 
-    async def start(self, *arguments: str, stdin: int = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
-        """Begin a command."""
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mailer", *arguments),
-            cwd=self.folder,
-            env=self.environ,
-            stdin=stdin,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+    def start(self, *arguments: str, terminal: str | None = None) -> Running:
+        """Begin a command, with a terminal as its input or with nothing."""
+        number = next(self._numbers)
+        source, out, err = (self.folder / f".{number}.{name}" for name in ("in", "out", "err"))
+        for file in (source, out, err):
+            file.touch()
+        process = self.warm.fork(
+            arguments, self.folder, self.environ, Path(terminal) if terminal is not None else source, out, err
         )
+        return Running(process, arguments, out, err)
+
+    async def end(self, running: Running, code: int = 0) -> Said:
+        """Wait for a command, which must end with this exit code."""
+        ended = await asyncio.to_thread(running.wait)
+        said = Said(ended, running.out.read_text(encoding="utf-8"), running.err.read_text(encoding="utf-8"))
+        assert said.code == code, said
+        return said
 
     async def run(self, *arguments: str, code: int = 0) -> Said:
         """Run a command to its end, which must be this exit code."""
-        return await _said(await self.start(*arguments), code)
+        return await self.end(self.start(*arguments), code)
 
     async def answer(self, words: str, *arguments: str, code: int = 0) -> Said:
         """Run a command whose question is answered on a terminal."""
         terminal, end = pty.openpty()
         try:
-            process = await self.start(*arguments, stdin=end)
+            running = self.start(*arguments, terminal=os.ttyname(end))
             os.write(terminal, f"{words}\n".encode())
-            return await _said(process, code)
+            return await self.end(running, code)
         finally:
             os.close(terminal)
             os.close(end)
-
-
-async def _said(process: asyncio.subprocess.Process, code: int) -> Said:
-    async with asyncio.timeout(30):
-        out, err = await process.communicate()
-    said = Said(process.returncode or 0, out.decode(), err.decode())
-    assert said.code == code, said
-    return said

@@ -15,6 +15,7 @@ from tests.ledger.campaigns import IN_DOUBT, REFUSED, SENT, drafts, running, sta
 from tests.ledger.hands import hand
 from tests.operator.console import Console
 from tests.operator.recount import sound, waiting_jobs
+from tests.servers import until
 
 
 async def worked(ledgers: Ledgers) -> Campaign:
@@ -111,16 +112,15 @@ async def test_status_verify_ends_with_3_when_the_recount_differs(ledgers: Ledge
 
 async def test_watch_writes_plain_lines_until_the_campaign_is_over(ledgers: Ledgers, console: Console) -> None:
     campaign = await running(ledgers, drafts([1, 2]))
-    watching = await console.start("watch", campaign.id)
-    assert watching.stdout is not None
-    first = (await watching.stdout.readline()).decode()
+    watching = console.start("watch", campaign.id)
+    await until(lambda: "\n" in watching.out.read_text())
+    first = watching.out.read_text()
     assert first == f"{campaign.id} running 0/2  2 queued\n"
     async with hand(ledgers) as worker:
         await worker.finish(await worker.claim(campaign), SENT)
-    out, _ = await asyncio.wait_for(watching.communicate(), 10)
-    assert watching.returncode == 0
-    assert out.decode().splitlines()[-1].startswith(f"{campaign.id} finished 2/2  2 sent")
-    assert "\x1b" not in first + out.decode()
+    said = await console.end(watching)
+    assert said.out.splitlines()[-1].startswith(f"{campaign.id} finished 2/2  2 sent")
+    assert "\x1b" not in said.out
     document = (await console.run("watch", campaign.id, "--json")).document
     assert document["campaign"]["totals"]["sent"] == 2
 
@@ -138,12 +138,10 @@ async def test_watch_ends_with_a_pause_and_its_reason(
 
 async def test_ctrl_c_ends_watching_with_130_and_leaves_the_campaign_alone(ledgers: Ledgers, console: Console) -> None:
     campaign = await running(ledgers, drafts([1]))
-    watching = await console.start("watch", campaign.id)
-    assert watching.stdout is not None
-    await watching.stdout.readline()
-    watching.send_signal(signal.SIGINT)
-    await asyncio.wait_for(watching.communicate(), 10)
-    assert watching.returncode == 130
+    watching = console.start("watch", campaign.id)
+    await until(lambda: "\n" in watching.out.read_text())
+    watching.signal(signal.SIGINT)
+    await console.end(watching, 130)
     assert await states(ledgers, campaign) == ["queued"]
 
 

@@ -21,6 +21,7 @@ from mailer.vocabulary.chunk import Claim, Draft
 from mailer.vocabulary.errors import UsageError
 from mailer.vocabulary.outcome import Outcome
 from mailer.vocabulary.recipient import LeftOut, LeftOutAs
+from mailer.vocabulary.settings import DeliverySettings
 from tests.ledger.campaigns import FAILED, IN_DOUBT, REFUSED, RELEASED, SENT, deferred, drafts, proposal
 from tests.ledger.hands import hand
 
@@ -253,3 +254,12 @@ async def test_a_campaign_that_never_was_is_an_error(ledger: Sides) -> None:
     with pytest.raises(UsageError) as caught:
         await ledger.reading.status(f"nothing-{secrets.token_hex(2)}")
     assert caught.value.code == "E109"
+
+
+async def test_what_is_in_doubt_is_sent_again_twice_where_the_campaign_wants_that(ledger: Sides) -> None:
+    campaign = await ledger.running(drafts([1]), delivery=DeliverySettings(on_doubt="resend"))
+    for before, after in (("queued", "queued"), ("queued", "queued"), ("queued", "in_doubt")):
+        assert await ledger.states(campaign) == [before]
+        await ledger.work(campaign, IN_DOUBT)
+        assert await ledger.states(campaign) == [after]
+    assert (await ledger.status(campaign)).state is CampaignState.FINISHED

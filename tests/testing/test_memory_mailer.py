@@ -184,6 +184,7 @@ print(sorted(name for name in sys.modules if name.startswith("mailer.") and name
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.thorough
 def test_the_mailers_need_no_pytest(desk: Path) -> None:
     """A program tries itself out with `MemoryMailer` where nothing for tests is installed."""
     import subprocess

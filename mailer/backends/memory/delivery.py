@@ -8,6 +8,7 @@ from mailer.backends.memory.books import Books, Recipient
 from mailer.backends.redis.events import LETTERS, OPERATOR, Event, event_of
 from mailer.interfaces.session import Permit
 from mailer.policy.addressing import key_of
+from mailer.policy.doubt import RESENT, RESENT_TEXT, is_sent_again
 from mailer.vocabulary.campaign import CampaignState, PausedBy
 from mailer.vocabulary.chunk import Attempt, Claim, Claimed
 from mailer.vocabulary.outcome import Class, Outcome
@@ -90,10 +91,17 @@ class MemoryDelivery:
             held.entry.attempts += outcome.counted and outcome.state is not State.QUEUED
             if outcome.state is not State.QUEUED or outcome.reply is not None or outcome.reason is not None:
                 book.write(held, event_of(recipient.index, outcome, facts))
-            if book.state is CampaignState.CANCELLED and not outcome.state.is_final:
+            is_cancelled = book.state is CampaignState.CANCELLED
+            reasons = [event.reason for event in held.entry.since_operator]
+            if outcome.state is State.IN_DOUBT and is_sent_again(
+                book.campaign.delivery.on_doubt, reasons, is_cancelled=is_cancelled
+            ):
+                letter = LETTERS[State.QUEUED]
+                book.write(held, sent_again(held, self._books.now_ms()))
+            elif is_cancelled and not outcome.state.is_final:
                 letter = LETTERS[State.CANCELLED]
                 book.write(held, cancelled(held, self._books.now_ms(), book.cancelled_reason))
-            token = claim.token if outcome.state.is_final else ""
+            token = claim.token if outcome.state.is_final and letter != LETTERS[State.QUEUED] else ""
             book.move(held, letter, due_ms=outcome.due_ms if letter == "d" else None, token=token)
             if outcome.suppress:
                 self._books.suppressed.add(key_of(recipient.email))
@@ -125,6 +133,11 @@ def cancelled(recipient: Recipient, now_ms: int, reason: str | None) -> Event:
     """What the operator's `cancel` leaves in the history of whoever was waiting."""
     text = f"operator: cancel: {reason}" if reason else "operator: cancel"
     return Event(recipient.entry.index, "X", now_ms, OPERATOR, text, None, Class.LOCAL)
+
+
+def sent_again(recipient: Recipient, now_ms: int) -> Event:
+    """What the in-doubt policy leaves in the history of whoever is sent to again."""
+    return Event(recipient.entry.index, "q", now_ms, RESENT, RESENT_TEXT, None, Class.UNKNOWN)
 
 
 def _claimed(recipient: Recipient) -> Claimed:

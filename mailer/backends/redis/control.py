@@ -11,7 +11,7 @@ from mailer.backends.redis.closing import retire, sweep_chunks
 from mailer.backends.redis.events import STATES
 from mailer.backends.redis.reopening import Act, act_of, plan
 from mailer.backends.redis.reviving import hand_in_all
-from mailer.backends.redis.scripts import CANCEL, REOPEN
+from mailer.backends.redis.scripts import CANCEL, CONFIRM, REOPEN
 from mailer.backends.redis.searching import chunks_of
 from mailer.backends.redis.server import redis_ms
 from mailer.policy.addressing import key_of
@@ -53,19 +53,32 @@ class RedisControl:
             raise await self._wrong_state(campaign_id, "cannot be paused")
         return was is not CampaignState.PAUSED
 
-    async def resume(self, campaign_id: str) -> bool:
+    async def resume(self, campaign_id: str, *, confirm_restore: bool = False) -> bool:
         """Let a paused campaign run, with jobs for all that is open; or wait for its time, where that is to come.
 
-        Raises `UsageError` E109, E114.
+        `confirm_restore` says that this ledger is the one to go on with, where it may be a copy or have forgotten; that
+        stays on record. Raises `UsageError` E109, E114.
         """
+        name = self._keys.campaign(campaign_id)
+        if confirm_restore:
+            await CONFIRM(self._redis, [name])
         resumed = await self._campaigns.resume(campaign_id)
         state = (await self._campaigns.status(campaign_id)).state
+        if state is CampaignState.PAUSED and (reason := await self._redis.hget(name, "distrusted")) is not None:
+            raise _unconfirmed(campaign_id, reason.decode("utf-8", "replace"))
         if state is CampaignState.RUNNING:
             # Also when it ran already: whoever resumed it may have died before the jobs were handed in.
             await hand_in_all(self._redis, self._keys, self._jobs, campaign_id)
         elif not resumed and state is not CampaignState.SCHEDULED:
             raise await self._wrong_state(campaign_id, "not paused")
         return resumed
+
+    async def confirmed(self, campaign_id: str) -> list[tuple[int, str]]:
+        """When (Unix ms) an operator went on with a restored ledger, and what had been found; the latest last."""
+        lines = (await self._redis.hget(self._keys.campaign(campaign_id), "confirmed") or b"").decode(
+            "utf-8", "replace"
+        )
+        return [(int(at), reason) for at, _, reason in (line.partition(" ") for line in lines.splitlines())]
 
     async def cancel(self, campaign_id: str, reason: str) -> int:
         """Cancel what waits; what is in flight finishes. Returns the recipients cancelled by this call.
@@ -203,6 +216,17 @@ class RedisControl:
     async def _wrong_state(self, campaign_id: str, what: str) -> UsageError:
         state = (await self._campaigns.status(campaign_id)).state
         return UsageError("E114", f"{campaign_id} is {state}: {what}", safe="Nothing was changed.")
+
+
+def _unconfirmed(campaign_id: str, reason: str) -> UsageError:
+    """E114: nobody has said yet that it is this ledger that goes on."""
+    return UsageError(
+        "E114",
+        f"{campaign_id} is paused until you confirm: {reason}",
+        why="Where another fleet goes on with the first one, or has done so since, people would get the message twice.",
+        hint=f"mailer resume {campaign_id} --confirm-restore   when no other fleet works on it",
+        safe="Nothing was changed.",
+    )
 
 
 def _retry_of(selection: "Selection", now_ms: int) -> Act:

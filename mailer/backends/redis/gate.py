@@ -2,8 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+import structlog
+from redis.exceptions import ResponseError
+
 from mailer.backends.redis.fleet import BEAT_S
-from mailer.backends.redis.scripts import ANNOUNCE
+from mailer.backends.redis.place import Place, place_of
+from mailer.backends.redis.scripts import ANNOUNCE, DISTRUST
+from mailer.vocabulary.reply import sanitise
 
 if TYPE_CHECKING:
     from mailer.backends.redis.keys import Keys
@@ -12,6 +17,8 @@ if TYPE_CHECKING:
 OTHER_START = -2
 """Answer of `announce.lua`: the queue server was started again meanwhile."""
 
+log = structlog.get_logger("mailer.ledger")
+
 
 def beat_s(lease_s: float) -> float:
     """Seconds between two heartbeats: a short lease bears no fewer beats than a long one."""
@@ -19,12 +26,19 @@ def beat_s(lease_s: float) -> float:
 
 
 class Gate:
-    """One for the whole fleet of a ledger. `claim.lua` asks it in the step that claims."""
+    """One for the whole fleet of a ledger. `claim.lua` asks it in the step that claims.
+
+    A ledger that was copied or moved, or put back further than workers remember, has two fates: somebody may go on with
+    the other one. Its campaigns are paused before the gate opens, until an operator confirms.
+    """
 
     def __init__(self, redis: "Server", keys: "Keys", lease_s: float) -> None:
         self._redis = redis
+        self._names = keys
         self._keys = [keys.gate, keys.replayed, keys.workers]
+        self._epoch = f"{keys.identity}:epoch"
         self._lease_s = lease_s
+        self._said = ""
 
     async def announce(self, owner: str, run_id: str) -> int:
         """Say that this worker has put back what it remembers, for this start of the server. May be said repeatedly.
@@ -32,5 +46,38 @@ class Gate:
         Returns how many workers are still waited for (a dead one for one lease); 0 when claims are given; -1 when only
         the first beat of those is waited for that the server may have forgotten; -2 when it is another start.
         """
+        run, machine, folder = await self._redis.hmget(self._names.gate, ["run", "machine", "folder"])
+        here = Place()
+        if run != run_id.encode():
+            here = await place_of(self._redis)
+            await self._look_back(here.moved_from(Place(machine=_text(machine), folder=_text(folder))))
         lease_ms, beat_ms = int(self._lease_s * 1000), int(beat_s(self._lease_s) * 1000)
-        return int(await ANNOUNCE(self._redis, self._keys, owner, lease_ms, beat_ms, run_id))
+        told = (owner, lease_ms, beat_ms, run_id, here.machine, here.folder)
+        return int(await ANNOUNCE(self._redis, self._keys, *told))
+
+    async def _look_back(self, moved: str | None) -> None:
+        """Pause what is under way when this is not the ledger, or not the state of it, that was left."""
+        lost = await self._redis.hget(self._epoch, "lost")
+        if moved is not None:
+            reason = sanitise(f"this ledger was moved or copied: {moved}")
+        elif lost is not None:
+            reason = "this ledger was put back to a state from before what its workers remember"
+        else:
+            return
+        paused = 0
+        for campaign_id in await self._redis.zrange(self._names.campaigns, 0, -1):
+            try:
+                paused += int(await DISTRUST(self._redis, [self._names.campaign(campaign_id.decode())], reason))
+            except ResponseError as error:
+                if "WRONGTYPE" not in str(error):
+                    raise
+                # What somebody has planted must not keep the gate closed for all; nobody can claim there anyway.
+                log.warning("a campaign cannot be read", campaign=campaign_id.decode())
+        await self._redis.hdel(self._epoch, "lost")
+        if reason != self._said:
+            self._said = reason
+            log.error("campaigns paused", campaigns=paused, reason=reason, hint="mailer resume ID --confirm-restore")
+
+
+def _text(value: bytes | None) -> str:
+    return value.decode("utf-8", "replace") if value is not None else ""

@@ -1,8 +1,15 @@
 """What heals: claims of dead workers are given back, lost jobs are made again, and what is due begins."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import structlog
+from redis.exceptions import ResponseError
+
+from mailer.backends.redis.chunk_checks import UNREADABLE
 from mailer.backends.redis.closing import retire, sweep_chunks
+from mailer.backends.redis.damage import is_damage
 from mailer.backends.redis.reviving import hand_in_again, hand_in_all
 from mailer.backends.redis.scripts import TAKE_OVER
 from mailer.backends.redis.server import redis_ms
@@ -17,6 +24,8 @@ if TYPE_CHECKING:
 SCAN = 1000
 """Open chunks of a campaign whose jobs are looked for in one turn."""
 
+log = structlog.get_logger("mailer.ledger")
+
 
 class RedisReconciler:
     """Implements `interfaces.ledger.ReconcilerLedger`."""
@@ -29,6 +38,7 @@ class RedisReconciler:
         self._jobs = jobs
         self._owner = owner
         self._cursors: dict[str, int] = {}
+        self._damaged: set[str] = set()
 
     async def lead(self) -> bool:
         """True for the one worker that reconciles now."""
@@ -37,20 +47,23 @@ class RedisReconciler:
     async def take_over(self) -> int:
         """Give back what dead workers held. Returns recipients moved."""
         reached("in_reconciler")
-        holders = [
-            (campaign_id, *holder.decode().split(":"))
-            for campaign_id in await self._live()
-            for holder in await self._redis.hkeys(self._keys.base(campaign_id) + "h")
-        ]
+        holders: list[tuple[str, str, str]] = []
+        for campaign_id in await self._live():
+            with self._apart(campaign_id):
+                for holder in await self._redis.hkeys(self._keys.base(campaign_id) + "h"):
+                    chunk, _, token = holder.decode("ascii", "replace").partition(":")
+                    if chunk.isdecimal() and token:
+                        holders.append((campaign_id, chunk, token))
         # Asked for after the holders: whoever claims has beaten before, so nobody who is new is taken for dead.
         known, living = await self._fleet.census()
         moved = 0
         for campaign_id, chunk, token in holders:
             if token.partition(".")[0] not in living:
-                key, base = self._keys.campaign(campaign_id), self._keys.base(campaign_id)
-                moved += await TAKE_OVER(self._redis, [key], base, chunk, token, 1)
-                reached("in_rescue")
-                await self._again(campaign_id, [int(chunk)])
+                with self._apart(campaign_id):
+                    key, base = self._keys.campaign(campaign_id), self._keys.base(campaign_id)
+                    moved += await TAKE_OVER(self._redis, [key], base, chunk, token, 1)
+                    reached("in_rescue")
+                    await self._again(campaign_id, [int(chunk)])
         await self._fleet.bury([worker for worker in known if worker.owner not in living])
         return moved
 
@@ -59,24 +72,43 @@ class RedisReconciler:
         made = 0
         now = await redis_ms(self._redis)
         for campaign_id in await self._live():
-            base = self._keys.base(campaign_id)
-            state = await self._redis.hget(self._keys.campaign(campaign_id), "state")
-            if state == b"scheduled":
-                made += await self._begin(campaign_id, now)
-            elif state == b"running":
-                made += await self._again(campaign_id, await self._due(campaign_id, now))
-                made += await self._lost(campaign_id)
-            elif state not in (b"paused", b"draft") and not await self._redis.exists(base + "open"):
-                if await retire(self._redis, self._keys, campaign_id):
-                    self._cursors.pop(campaign_id, None)
-            elif state == b"cancelled":
-                # Whoever cancelled it may have died over it, and what was in flight has come back meanwhile.
-                chunks = await self._redis.zrange(base + "open", 0, SCAN)
-                await sweep_chunks(self._redis, self._keys, campaign_id, [int(chunk) for chunk in chunks])
-            elif state == b"finished":
-                # Final, but some chunk is not packed yet: a run without claims does that.
-                made += await self._lost(campaign_id)
+            with self._apart(campaign_id):
+                made += await self._care(campaign_id, now)
         return made
+
+    async def _care(self, campaign_id: str, now: int) -> int:
+        """The same for one campaign."""
+        made = 0
+        base = self._keys.base(campaign_id)
+        state = await self._redis.hget(self._keys.campaign(campaign_id), "state")
+        if state == b"scheduled":
+            made += await self._begin(campaign_id, now)
+        elif state == b"running":
+            made += await self._again(campaign_id, await self._due(campaign_id, now))
+            made += await self._lost(campaign_id)
+        elif state not in (b"paused", b"draft") and not await self._redis.exists(base + "open"):
+            if await retire(self._redis, self._keys, campaign_id):
+                self._cursors.pop(campaign_id, None)
+        elif state == b"cancelled":
+            # Whoever cancelled it may have died over it, and what was in flight has come back meanwhile.
+            chunks = await self._redis.zrange(base + "open", 0, SCAN)
+            await sweep_chunks(self._redis, self._keys, campaign_id, [int(chunk) for chunk in chunks])
+        elif state == b"finished":
+            # Final, but some chunk is not packed yet: a run without claims does that.
+            made += await self._lost(campaign_id)
+        return made
+
+    @contextmanager
+    def _apart(self, campaign_id: str) -> Iterator[None]:
+        """What somebody has planted in one campaign keeps no other from being healed. It is said once."""
+        try:
+            yield
+        except (*UNREADABLE, ResponseError) as error:
+            if not is_damage(error):
+                raise
+            if campaign_id not in self._damaged:
+                self._damaged.add(campaign_id)
+                log.error("a campaign cannot be looked after", campaign=campaign_id, cause=str(error)[:200])
 
     async def _due(self, campaign_id: str, now: int) -> list[int]:
         """Chunks with a due retry and no job yet. They count as due until somebody claims them."""
@@ -119,15 +151,16 @@ class RedisReconciler:
         now = await redis_ms(self._redis)
         times: list[float] = []
         for campaign_id in await self._live():
-            state, at = await self._redis.hmget(self._keys.campaign(campaign_id), ["state", "at"])
-            if state == b"scheduled" and at is not None:
-                times.append(int(at))
-            elif state == b"running":
-                # Those that are due already have their jobs; to look again at once would change nothing.
-                key = self._keys.base(campaign_id) + "due"
-                first = await self._redis.zrangebyscore(key, f"({now}", "+inf", start=0, num=1, withscores=True)
-                times += [score for _, score in first]
+            with self._apart(campaign_id):
+                state, at = await self._redis.hmget(self._keys.campaign(campaign_id), ["state", "at"])
+                if state == b"scheduled" and at is not None:
+                    times.append(int(at))
+                elif state == b"running":
+                    # Those that are due already have their jobs; to look again at once would change nothing.
+                    key = self._keys.base(campaign_id) + "due"
+                    first = await self._redis.zrangebyscore(key, f"({now}", "+inf", start=0, num=1, withscores=True)
+                    times += [score for _, score in first]
         return max(0.0, (min(times) - now) / 1000) if times else None
 
     async def _live(self) -> list[str]:
-        return [campaign_id.decode() for campaign_id in await self._redis.smembers(self._keys.live)]
+        return [campaign_id.decode("utf-8", "replace") for campaign_id in await self._redis.smembers(self._keys.live)]

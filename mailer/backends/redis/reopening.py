@@ -92,7 +92,7 @@ def plan(parts: "ChunkParts", act: Act, limit: int | None = None, suppressed: fr
             back.append(entry)
             made.events += b"".join(map(frame, entry.events))
         made.events += frame(event)
-    made.final = pack(sorted(packed.values(), key=lambda entry: entry.index)) if packed else b""
+    made.final = pack(sorted(packed.values(), key=lambda entry: entry.index), parts.doubts) if packed else b""
     made.kept = write_messages(kept) if kept else b""
     made.messages = write_messages(messages)
     made.waiting, made.held = messages.values(), kept.values()

@@ -30,11 +30,17 @@ def pause(context: Context, campaign_id: GivenId, reason: Reason = None) -> int:
 
 
 @command("mailer resume newsletter-7f3c")
-def resume(context: Context, campaign_id: CampaignId = None) -> int:
+def resume(
+    context: Context,
+    campaign_id: CampaignId = None,
+    confirm_restore: Annotated[
+        bool, typer.Option("--confirm-restore", help="Go on although the queue was copied, moved or put back.")
+    ] = False,
+) -> int:
     """Let a paused campaign go on."""
     from mailer.cli.control import resume_campaign
 
-    return run_loop(resume_campaign(context.obj, campaign_id))
+    return run_loop(resume_campaign(context.obj, campaign_id, confirm_restore=confirm_restore))
 
 
 @command("mailer cancel newsletter-7f3c --reason 'wrong price'")

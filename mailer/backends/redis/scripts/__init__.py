@@ -15,11 +15,10 @@ class Script:
     redis-py's own wrapper would use SCRIPT LOAD, which the access list of a careful operator forbids.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *shared: str) -> None:
         folder = files(__package__)
-        self.body = folder.joinpath("prelude.lua").read_text(encoding="utf-8") + folder.joinpath(
-            f"{name}.lua"
-        ).read_text(encoding="utf-8")
+        parts = ("prelude", *shared, name)
+        self.body = "".join(folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in parts)
         self.sha = hashlib.sha1(self.body.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, redis: Server, keys: list[str], *args: str | bytes | int | float) -> Any:
@@ -37,7 +36,9 @@ BEGIN = Script("begin")
 CANCEL = Script("cancel")
 CLAIM = Script("claim")
 COMPLETE = Script("complete")
+CONFIRM = Script("confirm")
 CONTROL = Script("control")
+DISTRUST = Script("distrust")
 DROP = Script("drop")
 END_RUN = Script("end_run")
 ENQUEUE = Script("enqueue")
@@ -53,6 +54,6 @@ RETIRE = Script("retire")
 SEAL = Script("seal")
 SWEEP = Script("sweep")
 TAKE = Script("take")
-TAKE_OVER = Script("take_over")
-TRANSITION = Script("transition")
+TAKE_OVER = Script("take_over", "doubt")
+TRANSITION = Script("transition", "doubt")
 UPLOAD = Script("upload")

@@ -1,5 +1,6 @@
 -- A worker has put back what it remembers; claims are given as soon as all that live have. Safe to repeat.
--- KEYS: gate, replayed, workers. ARGV: owner, lease ms, ms in which every worker beats, the start it was done for
+-- KEYS: gate, replayed, workers. ARGV: owner, lease ms, ms in which every worker beats, the start it was done for, the
+--   server's machine and folder ('' where that is not known)
 -- Returns 0 when claims are given, else how many workers are still waited for; -1 stands for those nobody has heard of yet,
 -- -2 for this worker itself: this is another start of the server.
 local gate, replayed, owner, lease = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
@@ -7,8 +8,13 @@ local run, now = run_id(), now_ms()
 local v = call('HMGET', gate, 'run', 'seen', 'since')
 if run ~= ARGV[4] then return -2 end
 if v[1] == run then return 0 end
-if not v[1] then
+local function open()
   call('HSET', gate, 'run', run)
+  if ARGV[5] ~= '' then call('HSET', gate, 'machine', ARGV[5]) end
+  if ARGV[6] ~= '' then call('HSET', gate, 'folder', ARGV[6]) end
+end
+if not v[1] then
+  open()
   return 0
 end
 call('HSET', replayed, owner, run)
@@ -27,7 +33,7 @@ end
 if waiting > 0 then return waiting end
 -- The first beat of some worker may be among what the server forgot.
 if now < since + tonumber(ARGV[3]) then return -1 end
-call('HSET', gate, 'run', run)
+open()
 call('HDEL', gate, 'seen', 'since')
 call('DEL', replayed)
 return 0

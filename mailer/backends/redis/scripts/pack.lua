@@ -1,15 +1,15 @@
 -- Replace what is final in a chunk by its packed form, unless an outcome was written, or a recipient taken back by the
--- operator, since it was read. KEYS: c. ARGV: base, chunk, length of o:n and sha1 of f:n as read (joined by :), final,
+-- operator, since it was read. KEYS: c. ARGV: base, chunk, sha1 of o:n and of f:n as read (joined by :), final,
 -- kept frames, messages, addresses, outcomes, how many words about attached files, these (file and what the chunk has of it
 -- from now on), packed indices...
 local c, base, n = KEYS[1], ARGV[1], ARGV[2]
 local s, o, m = base .. 's:' .. n, base .. 'o:' .. n, base .. 'm:' .. n
-if call('STRLEN', o) .. ':' .. digest(base .. 'f:' .. n) ~= ARGV[3] then return 0 end
+if digest(o) .. ':' .. digest(base .. 'f:' .. n) ~= ARGV[3] then return 0 end
 local before = call('STRLEN', m)
 call('SET', base .. 'f:' .. n, ARGV[4])
 if ARGV[5] ~= '' then call('SET', base .. 'k:' .. n, ARGV[5]) end
 local files = tonumber(ARGV[9])
-call('HDEL', s, unpack(ARGV, 10 + files))
+if #ARGV > 9 + files then call('HDEL', s, unpack(ARGV, 10 + files)) end
 if call('EXISTS', s) == 0 then
   call('DEL', m, base .. 'a:' .. n, o)
   call('ZREM', base .. 'open', n)

@@ -16,7 +16,11 @@ for i = 3, #ARGV, 9 do
   if ARGV[i + 3] ~= '' then call('APPEND', base .. 'o:' .. n, ARGV[i + 3]) end
   if ARGV[i + 4] ~= '' then call('HSETNX', base .. 'h', n .. ':' .. ARGV[i + 4], ARGV[i + 5]) end
   if ARGV[i + 6] ~= '' then call('ZADD', base .. 'due', 'LT', ARGV[i + 6], n) end
-  if ARGV[i + 8] ~= '' then call('HSETNX', suppressed, ARGV[i + 7], ARGV[i + 8]) end
+  -- As in `transition.lua`.
+  if ARGV[i + 8] ~= '' and redis.pcall('HSETNX', suppressed, ARGV[i + 7], ARGV[i + 8]) == 1
+      and call('SETNX', suppressed .. ':kept', '1') == 1 then
+    call('HSET', suppressed, '', '')
+  end
   moved(deltas, sub(before, 1, 1), sub(after, 1, 1))
 end
 book(c, deltas)

@@ -15,6 +15,11 @@ if ARGV[7] ~= '' and tonumber(ARGV[7]) > now then
   call('HSET', c, 'at', ARGV[7], 'lateness', ARGV[8])
 end
 call('HSET', c, 'state', into, 'source_complete', ARGV[5])
+local doubt = call('HGET', c, 'distrusted')
+if doubt then
+  into = 'paused'
+  call('HSET', c, 'state', into, 'paused_reason', doubt)
+end
 own(c, base, ARGV[2], ARGV[3], ARGV[4], ARGV[6])
 settle(c, now)
 return into
