@@ -3,11 +3,12 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from mailer.backends.redis.lines import Wanted
 from mailer.cli.complaints import warn
 from mailer.cli.opening import open_campaign, read_setting
 from mailer.flow.reporting import make_report
@@ -15,23 +16,29 @@ from mailer.reports.csv_export import CsvExport
 from mailer.reports.document import report_json
 from mailer.reports.files import whole
 from mailer.reports.findings import findings
-from mailer.reports.html import HtmlPage
+from mailer.reports.html import ONLY_COUNTED, HtmlPage
+from mailer.reports.json_document import JsonDocument
 from mailer.reports.json_lines import JsonLines
 from mailer.reports.redaction import Redaction
 from mailer.reports.tables import domain_table, reason_table
 from mailer.reports.terminal import report_text
 from mailer.vocabulary.campaign import CampaignState
 from mailer.vocabulary.errors import UsageError
-from mailer.vocabulary.recipient import FINAL_STATES, OPEN_STATES, LeftOut
+from mailer.vocabulary.line import line_of
+from mailer.vocabulary.recipient import FINAL_STATES, OPEN_STATES, LeftOut, LeftOutAs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailer.backends.redis.ledgers import Ledgers
     from mailer.cli.invocation import Invocation
     from mailer.reports.listing import Listing, Row
     from mailer.vocabulary.campaign import Campaign, CampaignStatus
+    from mailer.vocabulary.line import Line
     from mailer.vocabulary.report import Report
 
 SOME_NOT_SENT, UNFINISHED = 1, 5
+_LEFT_OUT = frozenset(LeftOutAs)
 FORMS = ("table", "html", "csv", "json", "jsonl")
 
 
@@ -54,18 +61,26 @@ class ReportFlags:
         """True when only some recipients are asked for."""
         return bool(self.states or self.domain)
 
-    def wants(self, row: "Row") -> bool:
-        """True for a recipient, or a row left out, that is asked for."""
-        state = row.kind.value if isinstance(row, LeftOut) else row.state.value
+    def wants(self, row: LeftOut) -> bool:
+        """True for a row left out that is asked for."""
         domain = row.email.rpartition("@")[2]
-        return (not self.states or state in self.states) and (self.domain is None or domain == self.domain.lower())
+        return (not self.states or row.kind in self.states) and (self.domain is None or domain == self.domain.lower())
+
+    @property
+    def wanted(self) -> Wanted:
+        """The recipients that are asked for, and appear in this form at all."""
+        known = (*OPEN_STATES, *FINAL_STATES)
+        states = [state for state in known if not self.states or state in self.states]
+        if self.form == "html":
+            states = [state for state in states if state not in ONLY_COUNTED]
+        return Wanted(frozenset(states), self.domain.lower() if self.domain is not None else None)
 
 
 async def show_report(invocation: "Invocation", wanted: str | None, flags: ReportFlags) -> int:
     """Write the report of a campaign, to stdout or into a file."""
     _check(flags)
     if invocation.as_json and flags.form == "table":
-        flags = _as_json(flags)
+        flags = replace(flags, form="json")
     setting = read_setting(invocation)
     async with open_campaign(setting, wanted) as (ledgers, campaign_id):
         status = await ledgers.reading.status(campaign_id)
@@ -76,8 +91,8 @@ async def show_report(invocation: "Invocation", wanted: str | None, flags: Repor
             stream = stack.enter_context(whole(flags.output)) if flags.output is not None else sys.stdout
             listing = _listing(invocation, shown, flags, stream, _next_try(status))
             if listing is not None:
-                async for row in _rows(ledgers, status.campaign, flags):
-                    listing.add(redaction.row(row) if redaction is not None else row)
+                async for lines in _lines(ledgers, status.campaign, flags):
+                    listing.extend([redaction.line(line) for line in lines] if redaction is not None else lines)
                 listing.end()
     if flags.output is not None:
         invocation.say(f"written: {flags.output}")
@@ -117,16 +132,10 @@ def _next_try(status: "CampaignStatus") -> datetime | None:
 def _check(flags: ReportFlags) -> None:
     if flags.form not in FORMS:
         raise UsageError("E101", f"--format {flags.form}: one of {', '.join(FORMS)}")
-    known = {*(state.value for state in (*OPEN_STATES, *FINAL_STATES)), "invalid", "duplicate"}
+    known = {*(state.value for state in (*OPEN_STATES, *FINAL_STATES)), *_LEFT_OUT}
     for state in flags.states:
         if state not in known:
             raise UsageError("E101", f"--state {state}: one of {', '.join(sorted(known))}")
-
-
-def _as_json(flags: ReportFlags) -> ReportFlags:
-    from dataclasses import replace
-
-    return replace(flags, form="jsonl" if flags.selects else "json")
 
 
 def _listing(
@@ -140,6 +149,8 @@ def _listing(
             return CsvExport(stream, raw=flags.raw)
         case "jsonl":
             return JsonLines(stream)
+        case "json" if flags.selects:
+            return JsonDocument(report, stream)
         case "json":
             stream.write(report_json(report) + "\n")
             return None
@@ -163,28 +174,35 @@ class RecipientTable:
 
     def add(self, row: "Row") -> None:
         """Write one line."""
-        if isinstance(row, LeftOut):
-            self._stream.write(f"{row.row:>7}  {row.kind.value:<10}  {row.email}  {row.reason}\n")
-            return
-        words = f"{row.code or ''} {row.words}".strip()
-        self._stream.write(f"{row.row:>7}  {row.state.value:<10}  {row.email}  {words}\n")
+        self.extend((line_of(row),))
+
+    def extend(self, lines: "Sequence[Line]") -> None:
+        """Write many lines."""
+        for line in lines:
+            words = f"{line.code or ''} {line.enhanced_code or ''} {line.text or ''}"
+            if line.state in _LEFT_OUT:
+                words = line.reason or ""
+            self._stream.write(f"{line.row:>7}  {line.state:<10}  {line.email}  {' '.join(words.split())}\n")
 
     def end(self) -> None:
         """Nothing is left to say."""
 
 
-async def _rows(ledgers: "Ledgers", campaign: "Campaign", flags: ReportFlags) -> AsyncIterator["Row"]:
+async def _lines(ledgers: "Ledgers", campaign: "Campaign", flags: ReportFlags) -> AsyncIterator["Sequence[Line]"]:
     """The rows that are asked for; those that were left out stand in their places among the recipients."""
     left_out = _left_out(ledgers, campaign, flags)
     waiting = await anext(left_out, None)
-    async for record in ledgers.reading.records(campaign):
-        while waiting is not None and waiting.row < record.row:
-            yield waiting
-            waiting = await anext(left_out, None)
-        if flags.wants(record):
-            yield record
+    if flags.wanted.states:
+        async for lines in ledgers.reading.lines(campaign, flags.wanted):
+            among = []
+            for line in lines if waiting is not None else ():
+                while waiting is not None and waiting.row < line.row:
+                    among.append(line_of(waiting))
+                    waiting = await anext(left_out, None)
+                among.append(line)
+            yield among or lines
     while waiting is not None:
-        yield waiting
+        yield [line_of(waiting)]
         waiting = await anext(left_out, None)
 
 

@@ -3,7 +3,7 @@
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +16,7 @@ from mailer.reports.html import HtmlPage
 from mailer.reports.json_lines import JsonLines
 from mailer.reports.listing import Listing, Row
 from mailer.vocabulary.errors import UsageError
+from mailer.vocabulary.line import Line
 from mailer.vocabulary.report import Report
 
 if TYPE_CHECKING:
@@ -138,6 +139,9 @@ class _Document:
 
     def add(self, row: Row) -> None:
         """Rows are not part of this document."""
+
+    def extend(self, lines: Sequence[Line]) -> None:
+        """Nor are many of them."""
 
     def end(self) -> None:
         """It was complete from the beginning."""

@@ -1,7 +1,7 @@
 """The delivery report as one HTML page: no network, no other file, small however many recipients there were."""
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
@@ -10,23 +10,25 @@ from typing import TextIO
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mailer.reports.document import record_document
+from mailer.reports.document import RECORD_KEYS
 from mailer.reports.figures import clock, grouped, moment, share, span
 from mailer.reports.findings import findings
 from mailer.reports.listing import Row, fill
 from mailer.reports.stacked_bar import GAP, LENGTH, segments
-from mailer.reports.summary import left_out, most_frequent, sorted_domains, standing, state_lines, sums
-from mailer.vocabulary.recipient import LeftOut, State
+from mailer.reports.summary import domains_in_brief, left_out, most_frequent, standing, state_lines, sums
+from mailer.vocabulary.line import Line, line_of
+from mailer.vocabulary.recipient import State
 from mailer.vocabulary.reply import sanitise
 from mailer.vocabulary.report import Report
 
 _ROWS_GO_HERE = "<!-- rows -->"
 """Where the page is cut in two. Data cannot contain it: every `<` of theirs is escaped."""
 
-_ONLY_COUNTED = frozenset({State.SENT, State.QUEUED, State.CLAIMED, State.SENDING})
+ONLY_COUNTED = frozenset({State.SENT, State.QUEUED, State.CLAIMED, State.SENDING})
 """States without a row of their own: those that went well, and those that nothing has happened to yet."""
 
 
+_MOST_DOMAINS = 1000
 _NOBODY = '<tr><td colspan="6">Nobody.</td></tr>\n'
 
 
@@ -46,9 +48,14 @@ class HtmlPage:
 
     def add(self, row: Row) -> None:
         """Write a table row, unless this recipient is only counted."""
-        if isinstance(row, LeftOut) or row.state not in _ONLY_COUNTED:
-            self._write(self._render_row(record_document(row)))
-            self._listed += 1
+        self.extend((line_of(row),))
+
+    def extend(self, lines: Sequence[Line]) -> None:
+        """Write many table rows."""
+        for line in lines:
+            if line.state not in ONLY_COUNTED:
+                self._write(self._render_row(zip(RECORD_KEYS, line, strict=True)))
+                self._listed += 1
 
     def end(self) -> None:
         """Close the table and the page."""
@@ -77,7 +84,7 @@ def _page(report: Report, next_try: datetime | None) -> str:
             bar=segments(report.totals),
             bar_length=LENGTH - GAP,
             reasons=most_frequent(report.reasons),
-            domains=sorted_domains(report.domains),
+            domains=domains_in_brief(report.domains, _MOST_DOMAINS),
             style=style,
             script=script,
             style_hash=_csp_hash(style),

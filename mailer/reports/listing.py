@@ -1,8 +1,9 @@
 """The form every document has that lists recipients: rows are added as they come, and then it ends."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from mailer.vocabulary.line import Line
 from mailer.vocabulary.recipient import LeftOut
 from mailer.vocabulary.report import RecipientRecord
 
@@ -18,6 +19,9 @@ class Listing(Protocol):
 
     def add(self, row: Row) -> None:
         """Write one row; a document that shows only some rows ignores the others."""
+
+    def extend(self, lines: Sequence[Line]) -> None:
+        """Write many rows at once, which is what costs least."""
 
     def end(self) -> None:
         """Write what comes after the last row. Nothing may be added afterwards."""

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import overload
 
 from mailer.reports.listing import Row
+from mailer.vocabulary.line import Line
 from mailer.vocabulary.recipient import LeftOut
 from mailer.vocabulary.report import ReasonCount, RecipientRecord, Report
 
@@ -66,6 +67,14 @@ class Redaction:
             email=self.address(record.email),
             text=self.text(record.text, record.email),
             reason=self.text(record.reason, record.email),
+        )
+
+    def line(self, line: Line) -> Line:
+        """A line of a list with the address redacted wherever it stands."""
+        return line._replace(
+            email=self.address(line.email),
+            text=self.text(line.text, line.email),
+            reason=self.text(line.reason, line.email),
         )
 
     def report(self, report: Report) -> Report:

@@ -1,7 +1,7 @@
 """A report in a few lines: one for each state with its explanation, and the two sums that must hold."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from mailer.reports.figures import about, grouped
@@ -24,8 +24,10 @@ STATES = (
 )
 """The states in the order people ask for them: what went well, what needs somebody, what is still to come."""
 
+_DOMAIN_COUNTS = tuple(field.name for field in fields(DomainCount) if field.name != "domain")
 _MOST_REASONS = 4
 _LONGEST_WORDS = 60
+_CONNECTION = "connection "
 
 _EXPLANATIONS = {
     State.SENT: "accepted by the mail server",
@@ -93,7 +95,7 @@ def sums(totals: Totals) -> tuple[Sum, Sum]:
             parts=" + ".join(f"{grouped(count)} {word}" for count, word in rows),
             result=sum(count for count, _ in rows),
             expected=totals.rows,
-            unit="rows",
+            unit="row" if totals.rows == 1 else "rows",
         ),
         Sum(
             parts=" + ".join(map(grouped, states)) or "0",
@@ -126,6 +128,16 @@ def sorted_domains(domains: Iterable[DomainCount], *, problems_first: bool = Fal
     )
 
 
+def domains_in_brief(domains: Iterable[DomainCount], most: int, *, problems_first: bool = False) -> list[DomainCount]:
+    """The same, but at most so many, and one more with the sums of all others: a list may have every domain once."""
+    ordered = sorted_domains(domains, problems_first=problems_first)
+    if len(ordered) <= most + 1:
+        return ordered
+    others = ordered[most:]
+    counts = {name: sum(getattr(domain, name) for domain in others) for name in _DOMAIN_COUNTS}
+    return [*ordered[:most], DomainCount(domain=f"{grouped(len(others))} others", **counts)]
+
+
 def standing(campaign: CampaignHead) -> str:
     """What a reader must know before the numbers: paused and why, cancelled, not all read yet; else empty."""
     if campaign.state is CampaignState.PAUSED:
@@ -146,9 +158,15 @@ def words(reason: ReasonCount) -> str:
 def _explain(state: State, report: Report, next_try: datetime | None) -> str:
     if state is State.SENT and report.campaign.server:
         return f"accepted by {report.campaign.server}"
-    if state not in (State.REFUSED, State.FAILED, State.DEFERRED):
+    if state not in (State.REFUSED, State.FAILED, State.DEFERRED, State.IN_DOUBT):
         return _EXPLANATIONS[state]
-    explanation = _together([reason for reason in report.reasons if reason.state is state]) or _EXPLANATIONS[state]
+    reasons = [reason for reason in report.reasons if reason.state is state]
+    if state is State.IN_DOUBT:
+        # Whether it broke or was closed makes no difference; whose end it was does.
+        if all((reason.text or _CONNECTION).startswith(_CONNECTION) for reason in reasons):
+            return _EXPLANATIONS[state]
+        return f"{_together(reasons)} – look before you resend"
+    explanation = _together(reasons) or _EXPLANATIONS[state]
     if state is State.DEFERRED and next_try is not None:
         wait = (next_try - report.as_of).total_seconds()
         explanation += f" – next try in {about(wait)}" if wait > 0 else " – next try is due"

@@ -10,12 +10,13 @@ from rich.text import Text
 
 from mailer.reports.figures import grouped, share
 from mailer.reports.screen import COLOURS, console, drawn, plain
-from mailer.reports.summary import count_of, most_frequent, sorted_domains
+from mailer.reports.summary import count_of, domains_in_brief, most_frequent
 from mailer.vocabulary.campaign import CampaignState, CampaignStatus
 from mailer.vocabulary.recipient import State
 from mailer.vocabulary.report import Report
 
 _CAMPAIGN_COLOURS = {CampaignState.RUNNING: "cyan", CampaignState.PAUSED: "yellow", CampaignState.FINISHED: "green"}
+_MOST_DOMAINS = 100
 _NOT_SENT = (State.REFUSED, State.FAILED, State.DEFERRED, State.IN_DOUBT)
 _NOT_SENT_OF_DOMAIN = (State.DEFERRED, State.REFUSED, State.FAILED, State.SUPPRESSED, State.IN_DOUBT)
 
@@ -90,11 +91,15 @@ def reason_table(report: Report, *, width: int = 100, color: bool = False) -> st
 
 
 def domain_table(report: Report, *, problems_first: bool = False, width: int = 100, color: bool = False) -> str:
-    """How each recipient domain fared, the largest first, or the one with the largest share of trouble first."""
+    """How each recipient domain fared, the largest first, or the one with the largest share of trouble first.
+
+    The first 100 have lines of their own, the others one together.
+    """
+    brief = domains_in_brief(report.domains, _MOST_DOMAINS, problems_first=problems_first)
 
     def build(not_sent: "_Columns") -> Table:
         table = _table(["domain"], ["accepted", "sent", *not_sent.names, "sent %"])
-        for domain in sorted_domains(report.domains, problems_first=problems_first):
+        for domain in brief:
             table.add_row(
                 plain(domain.domain),
                 Text(grouped(domain.accepted)),

@@ -58,7 +58,8 @@ async def test_what_a_dead_worker_had_claimed_is_queued_again_and_what_it_was_se
         "worker died while sending; not re-sent",
         *["worker died before sending; given back"] * 2,
     ]
-    assert {record.attempts for record in found} == {0}
+    assert [record.attempts for record in found] == [1, 0, 0]
+    assert [record.first_try is None for record in found] == [False, True, True]
     assert await jobs(ledgers) == ["0:1"]
     async with hand(ledgers) as worker:
         claim = await worker.claim(campaign)

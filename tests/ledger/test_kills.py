@@ -14,6 +14,7 @@ from tests.ledger.campaigns import proposal, records, work_off
 from tests.ledger.files import File, carrying, files_of
 from tests.ledger.hands import reconciler
 from tests.operator.recount import sound
+from tests.thorough import thorough
 
 TERMS = File(b"terms" * 100)
 LEFT_OUT = LeftOut(row=99, email="x", kind=LeftOutAs.INVALID, reason="no @")
@@ -58,7 +59,7 @@ async def killed(call: Awaitable[None], turns: int) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-@pytest.mark.parametrize("turns", range(0, 240, 6))
+@pytest.mark.parametrize("turns", [*range(0, 240, 24), *thorough(*(turns for turns in range(0, 240, 6) if turns % 24))])
 async def test_a_producer_that_is_killed_at_any_step_is_gone_on_from(ledgers: Ledgers, turns: int) -> None:
     await killed(produce(ledgers, "k", "one"), turns)
     await produce(ledgers, "k", "two")
@@ -87,7 +88,7 @@ async def insist(act: Callable[[Ledgers, str, str], Awaitable[None]], ledgers: L
         return
 
 
-@pytest.mark.parametrize("key", ["a", "b", "c", "d"])
+@pytest.mark.parametrize("key", ["a", *thorough("b", "c", "d")])
 async def test_three_producers_and_a_worker_at_once_make_one_campaign(ledgers: Ledgers, key: str) -> None:
     await asyncio.gather(*(insist(produce, ledgers, key, f"own {number}") for number in range(3)))
     campaign = await ledgers.campaigns.by_key(key)

@@ -4,7 +4,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.backends.redis.entries import Entry, read_messages
@@ -101,7 +101,6 @@ def chunks(draw: st.DrawFn) -> list[Entry]:
     return entries
 
 
-@settings(max_examples=50)
 @given(chunks())
 def test_what_is_packed_reads_the_same(entries: list[Entry]) -> None:
     assert unpack(pack(entries)) == entries

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailer.backends.redis.entries import Entry, Roster, read_entries, read_messages, read_roster
-from mailer.backends.redis.packing import unpack
+from mailer.backends.redis.events import frame, read_events
+from mailer.backends.redis.packing import doubts_in, read_packed, unpack
 
 if TYPE_CHECKING:
     from mailer.backends.redis.server import Server
@@ -18,7 +19,8 @@ class ChunkParts:
 
     number: int
     roster_blob: bytes | None
-    log: bytes
+    outcomes: bytes
+    """`o:n`: of those in `s:n`, and what came late for those in `f:n`."""
     final: bytes
     messages_blob: bytes
     kept_blob: bytes
@@ -40,7 +42,21 @@ class ChunkParts:
     def unpacked(self) -> list[Entry]:
         """The recipients in `s:n`."""
         roster = self.roster
-        return read_entries(roster, self.values, self.log) if roster is not None else []
+        return read_entries(roster, self.values, self.outcomes) if roster is not None else []
+
+    @property
+    def log(self) -> bytes:
+        """What `o:n` has of others than those in `f:n`."""
+        if not self.outcomes or not self.final:
+            return self.outcomes
+        packed = frozenset(read_packed(self.final).indices)
+        return b"".join(frame(event) for event in read_events(self.outcomes) if event.index not in packed)
+
+    @property
+    def doubts(self) -> dict[int, str]:
+        """By index, whose claim left a recipient in doubt, in `f:n` and in `s:n`."""
+        waiting = {int(index): value[4:].decode() for index, value in self.values.items() if value[:1] == b"I"}
+        return doubts_in(self.final) | waiting
 
     @property
     def messages(self) -> dict[int, bytes]:
@@ -51,6 +67,11 @@ class ChunkParts:
     def kept(self) -> dict[int, bytes]:
         """Frames of those in `f:n` that an operator may send again."""
         return read_messages(self.kept_blob) if self.kept_blob else {}
+
+    @property
+    def outcomes_digest(self) -> str:
+        """What `digest` in the scripts' prelude says of `o:n`."""
+        return hashlib.sha1(self.outcomes, usedforsecurity=False).hexdigest() if self.outcomes else ""
 
     @property
     def final_digest(self) -> str:
@@ -88,5 +109,5 @@ async def read_people(redis: "Server", base: str, numbers: Sequence[int]) -> lis
     people = []
     for roster, final in zip(answers[::2], answers[1::2], strict=True):
         emails = list(read_roster(roster).emails) if roster is not None else []
-        people.append(emails + [entry.email for entry in (unpack(final) if final else ())])
+        people.append(emails + (read_packed(final).emails if final else []))
     return people

@@ -7,6 +7,7 @@ from mailer.backends.redis.attachments import changed_in
 from mailer.backends.redis.chunk_parts import read_parts
 from mailer.backends.redis.entries import write_messages, write_roster
 from mailer.backends.redis.events import frame, read_events
+from mailer.backends.redis.late import add_late
 from mailer.backends.redis.packing import pack
 from mailer.backends.redis.scripts import PACK, RETIRE, SWEEP
 
@@ -19,24 +20,27 @@ KEPT_FRAMES = frozenset("RFI")
 
 
 async def pack_chunk(redis: "Server", keys: "Keys", campaign_id: str, chunk: int) -> None:
-    """Replace what is final in a chunk by its packed form; what is open stays as it is. May be called at any time."""
+    """Replace what is final in a chunk by its packed form; what is open stays as it is. May be called at any time.
+
+    What came late for recipients packed before goes into their histories.
+    """
     base = keys.base(campaign_id)
     packed = False
     while not packed:
         (parts,) = await read_parts(redis, base, [chunk])
-        roster = parts.roster
-        if roster is None:
-            return
+        roster, before = parts.roster, parts.packed
+        came_late = add_late(before, parts.outcomes)
         done = [entry for entry in parts.unpacked if entry.is_final]
-        if not done:
+        if not done and not came_late:
             return
-        everyone = sorted([*parts.packed, *done], key=lambda entry: entry.index)
+        everyone = sorted([*before, *done], key=lambda entry: entry.index)
         gone = frozenset(entry.index for entry in done)
         frames = parts.messages
         keep = parts.kept | {
             entry.index: frames[entry.index] for entry in done if entry.letter in KEPT_FRAMES and entry.index in frames
         }
-        left = b"".join(frame(event) for event in read_events(parts.log) if event.index not in gone)
+        closed = frozenset(entry.index for entry in everyone)
+        left = b"".join(frame(event) for event in read_events(parts.outcomes) if event.index not in closed)
         waiting = {index: frame_ for index, frame_ in frames.items() if index not in gone}
         files = await changed_in(redis, keys, campaign_id, parts, waiting.values(), keep.values())
         packed = bool(
@@ -45,11 +49,11 @@ async def pack_chunk(redis: "Server", keys: "Keys", campaign_id: str, chunk: int
                 [keys.campaign(campaign_id)],
                 base,
                 chunk,
-                f"{len(parts.log)}:{parts.final_digest}",
-                pack(everyone),
+                f"{parts.outcomes_digest}:{parts.final_digest}",
+                pack(everyone, parts.doubts),
                 write_messages(keep) if keep else b"",
                 write_messages(waiting),
-                write_roster(roster.without(gone)),
+                write_roster(roster.without(gone)) if roster is not None else b"",
                 left,
                 len(files),
                 *files,

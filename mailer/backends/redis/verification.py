@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mailer.backends.redis.chunk_checks import count_chunk
+from redis.exceptions import ResponseError
+
+from mailer.backends.redis.chunk_checks import UNREADABLE, count_chunk
 from mailer.backends.redis.chunk_parts import read_parts
+from mailer.backends.redis.damage import is_damage
 from mailer.backends.redis.file_checks import Files, files_of, sizes_of, wrong_files
-from mailer.backends.redis.index import chunks_with, hash_of, shards_in_use
-from mailer.policy.addressing import key_of
+from mailer.backends.redis.index import shards_in_use
+from mailer.backends.redis.index_recount import IndexRecount
 from mailer.vocabulary.recipient import FINAL_STATES, State
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from mailer.backends.redis.server import Server
 
 ROUNDS = 4
-AT_ONCE = 16
+AT_ONCE = 32
 SHARDS_AT_ONCE = 1000
 _SOURCE_READ = ("scheduled", "running", "paused", "finished", "cancelled")
 
@@ -39,6 +42,15 @@ async def verify(redis: "Server", keys: "Keys", campaign_id: str) -> list[str]:
     While workers change it, a state's counter may be off by what moved between two looks: the count is repeated, and in
     the end only what no movement explains is told. The campaign must exist.
     """
+    try:
+        return await _verify(redis, keys, campaign_id)
+    except (*UNREADABLE, ResponseError) as error:
+        if not is_damage(error):
+            raise
+        return [f"the campaign cannot be read: {str(error)[:200] or type(error).__name__}"]
+
+
+async def _verify(redis: "Server", keys: "Keys", campaign_id: str) -> list[str]:
     found: list[str] = []
     for round_ in range(ROUNDS):
         if round_:
@@ -64,6 +76,9 @@ async def _recount(redis: "Server", keys: "Keys", campaign_id: str, counters: Ma
     base = keys.base(campaign_id)
     recount = _Recount(files=await files_of(redis, keys, campaign_id))
     chunks = _number(counters, "chunks")
+    index = IndexRecount(redis, base)
+    if "by_row" not in counters:
+        await index.read(chunks, _number(counters, "indexed"))
     for start in range(0, chunks, AT_ONCE):
         numbers = range(start, min(chunks, start + AT_ONCE))
         for _ in range(ROUNDS):
@@ -80,7 +95,9 @@ async def _recount(redis: "Server", keys: "Keys", campaign_id: str, counters: Ma
             recount.states += counted.states
             recount.message_bytes += counted.message_bytes
             recount.violations += counted.violations
-            recount.violations += await _unindexed(redis, base, part.number, counted.people)
+            if lost := await index.unindexed(part.number, counted.people):
+                words = f"chunk {part.number}: {lost} recipients are not in the index of addresses"
+                recount.violations.append(words)
             recount.violations += recount.files.count(part) if recount.files is not None else []
     if recount.files is not None:
         sizes = await sizes_of(redis, base, recount.files)
@@ -108,17 +125,6 @@ async def _sets(redis: "Server", base: str) -> tuple[set[int], set[int], set[str
         pipe.hgetall(base + "h")
         opened, due, holders = await pipe.execute()
     return {int(n) for n in opened}, {int(n) for n in due}, {holder.decode() for holder in holders}
-
-
-async def _unindexed(redis: "Server", base: str, chunk: int, people: list[tuple[str, int]]) -> list[str]:
-    """Recipients that a second producer would accept once more, because the index does not know them.
-
-    It knows each by address, or by address and row.
-    """
-    hashes = [hash_of(key_of(email), place) for email, row in people for place in (None, row)]
-    chunks = await chunks_with(redis, base, hashes)
-    lost = sum(chunk not in pair for pair in zip(chunks[::2], chunks[1::2], strict=True))
-    return [f"chunk {chunk}: {lost} recipients are not in the index of addresses"] if lost else []
 
 
 def _differences(recount: _Recount, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
