@@ -4,13 +4,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailer.api.asked import Asked
+from mailer.api.clerks import Clerks
 from mailer.backends.attachment_files import AttachmentFolder
 from mailer.backends.sources.handover import Handover, HandoverError
 from mailer.backends.sources.iterable import IterableSource
@@ -21,6 +22,7 @@ from mailer.flow.preparation import Prepared, prepare
 from mailer.flow.submission import Submission
 from mailer.vocabulary.errors import SourceError, UsageError
 from mailer.vocabulary.send_options import SendOptions
+from mailer.worker.renderers import with_renderers
 
 if TYPE_CHECKING:
     from mailer.backends.sources.handover import Rows
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from mailer.interfaces.source import RecipientSource
     from mailer.vocabulary.campaign import CampaignStatus
     from mailer.vocabulary.settings import QueueSettings
-
-T = TypeVar("T")
 
 
 class _StoppedError(SourceError):
@@ -46,20 +46,23 @@ class OpenedQueue(NamedTuple):
 
     intake: "IntakeLedger"
     find: Callable[[str], Awaitable[str | None]]
+    explaining: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Turns its errors into ours."""
 
 
 @dataclass(kw_only=True)
 class Acceptance:
     """One campaign to be accepted, once, into the queue that `open_queue` opens.
 
-    The event loop stays free: building a thousand messages takes a fifth of a second of pure work. `queue` are the
-    settings of the queue, `key` is the campaign's as soon as it is known.
+    The event loop stays free: building a thousand messages takes a tenth of a second of pure work. `queue` are the
+    settings of the queue, `key` is the campaign's as soon as it is known. `clerks` have the queue open already.
     """
 
     configuration: "Configuration"
     queue: "QueueSettings"
     environ: Mapping[str, str]
     open_queue: Callable[[], AbstractAsyncContextManager[OpenedQueue]]
+    clerks: Clerks[OpenedQueue] | None = None
     rows: "Rows | None" = None
     asked: Asked = field(default_factory=Asked)
     key: str | None = None
@@ -78,7 +81,8 @@ class Acceptance:
         self._handover = Handover(self.rows) if self.rows is not None and not is_list else None
         feeding = asyncio.create_task(self._handover.feed()) if self._handover is not None else None
         try:
-            submitted = await _in_thread(lambda: asyncio.run(self._submit(options)), self.stop)
+            clerks = self.clerks or Clerks(self.open_queue)
+            submitted = await clerks.do(lambda open_queue: self._submit(options, open_queue), self.stop)
         except HandoverError as error:
             raise error.raised from None
         finally:
@@ -93,14 +97,15 @@ class Acceptance:
         if self._handover is not None:
             self._handover.stop()
 
-    async def _submit(self, options: SendOptions) -> "Submitted":
+    async def _submit(self, options: SendOptions, open_queue: Callable[[], Awaitable[OpenedQueue]]) -> "Submitted":
         def look(_: "Counts") -> None:
             if self._stopped.is_set():
                 raise _StoppedError
 
         prepared = self._prepare()
         self.key = prepared.proposal.key
-        async with self.open_queue() as opened:
+        opened = await open_queue()
+        with opened.explaining():
             if options.exclude is not None:
                 found = await opened.find(options.exclude)
                 if found is None:
@@ -127,7 +132,7 @@ class Acceptance:
             )
 
         ca_file = configuration.smtp.ca_file
-        return prepare(
+        prepared = prepare(
             configuration.campaign,
             configuration.smtp,
             configuration.delivery,
@@ -142,26 +147,4 @@ class Acceptance:
             append=asked.append,
             test_to=asked.test_to,
         )
-
-
-async def _in_thread(work: Callable[[], T], stop: Callable[[], None]) -> T:
-    """Run it in a thread of its own: asyncio's few would block each other. Cancelled, it is stopped and waited for."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:
-            loop.call_soon_threadsafe(done.set_exception, error)
-        else:
-            loop.call_soon_threadsafe(done.set_result, result)
-
-    threading.Thread(target=run, name="mailer-accepting", daemon=True).start()
-    try:
-        return await asyncio.shield(done)
-    except asyncio.CancelledError:
-        stop()
-        await asyncio.wait([done])
-        done.exception()
-        raise
+        return with_renderers(prepared, asked.render_processes)

@@ -22,6 +22,8 @@ class SendKeywords(TypedDict, total=False):
     """Rows that cannot be built become `failed`, and the others go; else they stop everything."""
     stream: bool
     """Workers begin before the list has been read to its end; implies `skip_bad`. For lists of any length."""
+    render_processes: int | None
+    """How many processes render, this one among them (default: by the processors, 1 for a short list)."""
     limit: int | None
     """At most so many rows."""
     offset: int | None
@@ -60,6 +62,7 @@ class Asked:
     append: bool = False
     skip_bad: bool = False
     stream: bool = False
+    render_processes: int | None = None
     limit: int | None = None
     offset: int | None = None
     sample: int | None = None

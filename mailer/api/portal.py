@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
-from concurrent.futures import CancelledError, wait
+from concurrent.futures import CancelledError, Future, wait
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
@@ -39,6 +39,10 @@ class Portal:
                 future.cancel()
                 wait([future], timeout=5)
             raise
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run it in the loop, without waiting for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     @contextmanager
     def beside(self, work: Coroutine[Any, Any, None] | None) -> Iterator[None]:

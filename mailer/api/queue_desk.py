@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
 from mailer.api.accepting import Acceptance, OpenedQueue
+from mailer.api.clerks import Clerks
 from mailer.api.desk import not_open
 from mailer.backends.redis.connection import check_server, explained
 from mailer.backends.redis.ledgers import Ledgers, open_ledgers
@@ -54,6 +56,7 @@ class QueueDesk:
         self._stack = AsyncExitStack()
         self._ledgers: Ledgers | None = None
         self._own: OwnWorker | None = None
+        self._clerks: Clerks[OpenedQueue] | None = None
         self._hiring = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -62,6 +65,9 @@ class QueueDesk:
             # Starting the embedded server takes a moment, and blocks.
             url = await asyncio.to_thread(queue_url, self.configuration, self.environ)
             queue = self.configuration.queue
+            clerks = Clerks(partial(_opened, self.configuration, self.environ), stay=True)
+            stack.push_async_callback(clerks.leave)
+            self._clerks = clerks
             self._ledgers = await stack.enter_async_context(open_ledgers(url, prefix=queue.prefix, lease_s=queue.lease))
             self._stack = stack.pop_all()
         return self
@@ -70,7 +76,7 @@ class QueueDesk:
         try:
             await self._stack.aclose()
         finally:
-            self._ledgers = self._own = None
+            self._ledgers = self._own = self._clerks = None
 
     @property
     def ledgers(self) -> Ledgers:
@@ -132,7 +138,9 @@ class QueueDesk:
             environ=environ,
             rows=campaign.rows,
             asked=asked,
-            open_queue=lambda: _opened(own, environ),
+            open_queue=partial(_opened, own, environ),
+            # Theirs is the queue of this mailer as it was opened.
+            clerks=self._clerks if self._clerks is not None and own.queue == self.configuration.queue else None,
         )
 
     async def is_alone(self) -> bool:
@@ -221,7 +229,7 @@ async def _opened(configuration: "Configuration", environ: Mapping[str, str]) ->
     with explained(redact(url)):
         async with open_ledgers(url, prefix=queue.prefix, lease_s=queue.lease) as ledgers:
             await check_server(ledgers.redis, ledgers.keys)
-            yield OpenedQueue(ledgers.intake, ledgers.campaigns.find)
+            yield OpenedQueue(ledgers.intake, ledgers.campaigns.find, partial(explained, redact(url)))
 
 
 def _place(queue: "QueueSettings") -> tuple[object, ...]:

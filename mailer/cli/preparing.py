@@ -11,6 +11,7 @@ from mailer.cli.opening import Setting, read_setting
 from mailer.cli.send_flags import SendFlags, is_letter
 from mailer.config.secrets import token_secret
 from mailer.flow.preparation import Prepared, prepare
+from mailer.worker.renderers import with_renderers
 
 if TYPE_CHECKING:
     from mailer.cli.invocation import Invocation
@@ -40,7 +41,7 @@ def prepare_campaign(setting: Setting, flags: SendFlags, route: "Route | None" =
             needed=needed,
         )
 
-    return prepare(
+    prepared = prepare(
         configuration.campaign,
         configuration.smtp,
         configuration.delivery,
@@ -55,6 +56,7 @@ def prepare_campaign(setting: Setting, flags: SendFlags, route: "Route | None" =
         append=flags.append,
         test_to=flags.test_to,
     )
+    return with_renderers(prepared, flags.render_processes)
 
 
 def _as_seen_from_here(folder: Path) -> Path:

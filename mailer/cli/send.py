@@ -16,15 +16,12 @@ from mailer.cli.helping import accept_while_working
 from mailer.cli.invocation import duration
 from mailer.cli.opening import Setting, open_queue
 from mailer.cli.preparing import prepare_campaign, read_campaign
-from mailer.cli.report import campaign_exit_code, print_report
-from mailer.cli.status import deserted
 from mailer.cli.waiting import LOOK_S, Rate, note_of, progress
 from mailer.config.orders import missing_password
 from mailer.config.route import route_of
 from mailer.config.secrets import smtp_password
 from mailer.vocabulary.campaign import CampaignState, CampaignStatus, PausedBy
 from mailer.vocabulary.errors import RelayError
-from mailer.worker.relay import try_relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +62,9 @@ async def send_campaign(invocation: "Invocation", campaign: Path | None, flags: 
         alone = not detached and not await ledgers.fleet.alive()
         password = _password(setting, route) if alone else None
         if alone:
+            # Whoever leaves the work to others needs neither a mail client nor a report.
+            from mailer.worker.relay import try_relay
+
             await try_relay(route, password, setting.configuration.smtp, transcript=_dialogue(flags))
         elif flags.transcript:
             invocation.say("  --transcript shows the dialogue of this command; here workers send")
@@ -130,6 +130,8 @@ async def _can_work(setting: Setting, route: "Route", waiting: "Waiting") -> boo
     password = smtp_password(setting.environ) if route.user is not None else None
     if route.user is not None and password is None:
         return False
+    from mailer.worker.relay import try_relay
+
     try:
         await try_relay(route, password, setting.configuration.smtp)
     except RelayError as error:
@@ -193,6 +195,8 @@ class Waiting:
                 if until_deserted and now - worked_at >= DESERTED_S:
                     return status
                 if now - max(worked_at, warned_at) >= NO_WORKER_S:
+                    from mailer.cli.status import deserted
+
                     warned_at = now
                     warn(deserted(status.totals.open, now - worked_at), self.invocation)
                 await asyncio.sleep(LOOK_S)
@@ -247,6 +251,8 @@ def _left(invocation: "Invocation", status: CampaignStatus, waiting: Waiting, *,
 
 
 async def _end(invocation: "Invocation", ledgers: "Ledgers", status: CampaignStatus) -> int:
+    from mailer.cli.report import campaign_exit_code, print_report
+
     report = await print_report(invocation, ledgers, status.campaign.id)
     if status.state is CampaignState.PAUSED:
         invocation.say(f"{status.campaign.id} is paused: {status.paused_reason}")

@@ -37,6 +37,7 @@ class SendFlags:
     delimiter: str | None = None
     recipients_format: "Format | None" = None
     dry_run: bool = False
+    render_processes: int | None = None
     skip_bad: bool = False
     stream: bool = False
     detach: bool = False

@@ -11,7 +11,7 @@ from mailer.policy.addressing import Address, AddressError, key_of, parse_addres
 from mailer.policy.attachment_marks import encoded_size, mark
 from mailer.policy.columns import find_email_column
 from mailer.policy.header_values import UnsafeValueError
-from mailer.policy.message_id import message_id
+from mailer.policy.message_id import MessageIds
 from mailer.policy.seen import Seen
 from mailer.policy.token import make_token
 from mailer.vocabulary.campaign import Campaign
@@ -73,12 +73,14 @@ class Intake:
     def __init__(self, prepared: Prepared, campaign: Campaign, *, date: datetime, after: int = 0) -> None:
         self._prepared = prepared
         self._campaign = campaign
-        self._salt = bytes.fromhex(campaign.salt)
-        self._date = date
-        self._after = after
+        self._message_ids: MessageIds | None = None
+        self.date = date
+        self.after = after
         self._seen = Seen()
         self._lowered = Seen()
+        self._columns: tuple[str, ...] | None = None
         self._email_column: str | None = None
+        self._ahead: dict[int, Composed] = {}
 
     def build(self, rows: Iterable[Row]) -> Built:
         """Address, render and build these rows, in their order. An address that came before is a duplicate.
@@ -91,18 +93,19 @@ class Intake:
                 self._build(row, built)
             except InvalidRowError as error:
                 built.left_out.append(_left_out(row, error.email[:254], LeftOutAs.INVALID, str(error)))
-        if self._after:
-            built.drafts = [replace(draft, row=draft.row + self._after) for draft in built.drafts]
-            built.left_out = [replace(row, row=row.row + self._after) for row in built.left_out]
+        if self.after:
+            built.drafts = [replace(draft, row=draft.row + self.after) for draft in built.drafts]
+            built.left_out = [replace(row, row=row.row + self.after) for row in built.left_out]
         return built
 
     def _build(self, row: Row, built: Built) -> None:
         address = self._address(row)
+        ahead = self._ahead.pop(row.number, None) if self._ahead else None
         if address is not None and self._is_known(address.key):
             built.left_out.append(_left_out(row, address.addr_spec, LeftOutAs.DUPLICATE, "came before"))
             return
         try:
-            composed = self._composed(row, address)
+            composed = ahead or self._composed(row, address)
         except TemplateError as error:
             built.problems.append(Problem(row.number, address.addr_spec if address is not None else "", error))
             if address is None:
@@ -127,6 +130,18 @@ class Intake:
         built.drafts.append(draft)
         built.drafts += (replace(draft, email=email, by_row=True) for email, _ in copies)
 
+    def hand_over(self, rows: Iterable[Row], composed: Iterable[Composed | None]) -> None:
+        """The messages of rows that are built next, rendered elsewhere; None where there is none."""
+        self._ahead |= {row.number: message for row, message in zip(rows, composed, strict=True) if message is not None}
+
+    def compose_ahead(self, rows: Iterable[Row]) -> None:
+        """Render rows before their turn. What is wrong with one is told when it is built."""
+        for row in rows:
+            try:
+                self._ahead[row.number] = self.compose(row)
+            except (InvalidRowError, TemplateError):
+                continue
+
     def compose(self, row: Row) -> Composed:
         """The message of one row, whatever came before.
 
@@ -143,8 +158,9 @@ class Intake:
         if self._prepared.composer.names_recipients:
             return None
         wanted = self._prepared.settings.email_column
-        if self._email_column not in row.columns:
-            self._email_column = find_email_column(row.columns, wanted)
+        if self._columns != (columns := tuple(row.columns)):
+            # By the row's own columns, whatever others have: rows are rendered in any order.
+            self._columns, self._email_column = columns, find_email_column(columns, wanted)
         value = row.columns.get(self._email_column) if self._email_column is not None else None
         if not isinstance(value, str):
             lacks = f"no {wanted}" if value is None else f"{wanted} is {str(value)[:60]!r}, not a text"
@@ -160,15 +176,14 @@ class Intake:
         address = prepared.test_to or address
 
         def message_id_of(first: str) -> str:
-            identity = f"{first} {row.number + self._after}" if campaign.keeps_duplicates else first
-            return message_id(self._salt, campaign.id, identity, campaign.message_domain)
+            return self._message_id(f"{first} {row.number + self.after}" if campaign.keeps_duplicates else first)
 
         secret = prepared.token_secret
         occasion = Occasion(
             campaign=campaign.name,
             row=row.number,
             where=prepared.source.name,
-            date=self._date,
+            date=self.date,
             message_id=message_id_of,
             token=None if secret is None else lambda email: make_token(secret, campaign.id, key_of(email)),
         )
@@ -181,6 +196,12 @@ class Intake:
             composed = replace(composed, recipients=((prepared.test_to.addr_spec, prepared.test_to.key),))
         self._check_limits(composed)
         return composed
+
+    def _message_id(self, identity: str) -> str:
+        if self._message_ids is None:
+            campaign = self._campaign
+            self._message_ids = MessageIds(bytes.fromhex(campaign.salt), campaign.id, campaign.message_domain)
+        return self._message_ids.of(identity)
 
     def _check_limits(self, composed: Composed) -> None:
         if len(composed.recipients) > MOST_RECIPIENTS:

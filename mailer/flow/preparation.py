@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mailer import __version__
 from mailer.interfaces.composer import Attach, Composer
+from mailer.interfaces.rendering import StartRenderers
 from mailer.interfaces.source import RecipientSource
 from mailer.policy.addressing import Address, AddressError, parse_address, parse_sender
 from mailer.policy.columns import find_email_column
@@ -43,8 +44,15 @@ class Prepared:
     source: RecipientSource
     composer: Composer
     proposal: Campaign
+    template: Path
+    attachments: Path
+    """Where the composer was loaded from: another process loads the same."""
     token_secret: bytes | None = None
     test_to: Address | None = None
+    renderers: StartRenderers | None = None
+    """Starts other processes that render, where there are to be any."""
+    waits_for_renderers: bool = False
+    """They were asked for: they render from the first row on, and of however few."""
 
     @property
     def is_resumable(self) -> bool:
@@ -90,7 +98,7 @@ def prepare(
     if tester is not None:
         # Nobody but the tester gets anything, and his address is the one in To.
         name, settings = f"{name[:59]}-test", replace(settings, to=None, cc=None, bcc=None)
-    composer, sender_text = _composer(template, settings, attachments, attach_below)
+    composer, sender_text = make_composer(template, settings, attachments, attach_below)
     _, sender = _sender(sender_text, "campaign.sender")
     envelope_sender = (
         _sender(settings.envelope_sender, "campaign.envelope_sender")[1] if settings.envelope_sender else sender
@@ -147,6 +155,8 @@ def prepare(
         source=source,
         composer=composer,
         proposal=proposal,
+        template=template,
+        attachments=attachments,
         token_secret=token_secret,
         test_to=tester,
     )
@@ -171,10 +181,10 @@ def _shown(template: Path, spec: str) -> str:
     return template.name if Path(spec).is_absolute() else spec
 
 
-def _composer(
+def make_composer(
     template: Path, settings: CampaignSettings, attachments: Path, attach_below: AttachBelow
 ) -> tuple[Composer, str]:
-    """The template in its form, and the text of the sender."""
+    """The template in its form, and the text of the sender. Raises as `prepare`."""
     try:
         if template.is_file():
             # The rarer form: whoever has a folder need not load it.

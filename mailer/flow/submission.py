@@ -2,16 +2,18 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from mailer.flow.ahead import rendered_ahead
 from mailer.flow.chunking import chunks_of, known_of
 from mailer.flow.intake import Built, Intake, leave_out_members, withhold
 from mailer.flow.passes import Passes, count_rows
 from mailer.flow.problems import Examples, Problems
 from mailer.interfaces.ledger import CampaignGoneError
+from mailer.interfaces.rendering import Occupation, PackingLedger
 from mailer.policy.choosing import Ranges, chosen_rows, covers, union
 from mailer.vocabulary.campaign import Campaign, CampaignState, CampaignStatus
 from mailer.vocabulary.errors import MailerError, SourceError
@@ -21,11 +23,14 @@ from mailer.vocabulary.send_options import SendOptions
 if TYPE_CHECKING:
     from mailer.flow.preparation import Prepared
     from mailer.interfaces.ledger import IntakeLedger
+    from mailer.interfaces.rendering import Renderers
     from mailer.interfaces.source import Row
     from mailer.vocabulary.chunk import Draft
     from mailer.vocabulary.settings import QueueSettings
 
 LOW_WATER_POLL_S = 0.2
+ALONE_ROWS = 2_000
+"""Rows that are rendered before other processes are worth their start, unless they were asked for."""
 LATER_ROWS = 10_000_000
 """Numbers kept free for rows of the campaign's own list that were not asked for yet."""
 
@@ -73,6 +78,7 @@ class Submission:
     _counts: Counts = field(default_factory=Counts)
     _examples: Examples = field(default_factory=Examples)
     _passes: Passes = field(init=False)
+    _renderers: "Renderers | None" = None
 
     def __post_init__(self) -> None:
         self._passes = Passes(self.prepared.source, self.queue.chunk_size)
@@ -97,6 +103,8 @@ class Submission:
                     raise
             except _MixedDraftError:
                 await self.ledger.drop(campaign)
+            finally:
+                self._end_renderers()
 
     async def _run(self, campaign: Campaign, chosen: Ranges | None) -> Submitted | None:
         status = await self.ledger.status(campaign.id)
@@ -127,17 +135,20 @@ class Submission:
         """Read the source to the end and store it; beyond the high-water mark only check it; then seal."""
         try:
             stopped_at = await self._read(campaign, run, chosen)
-            status = await self.ledger.status(campaign.id)
-            if chosen is not None and status.totals.accepted > self._counts.new + self._counts.already:
-                raise _MixedDraftError
+            # Whoever accepts one message waits for every look at the ledger.
+            if chosen is not None or self.confirm is not None:
+                totals = (await self.ledger.status(campaign.id)).totals
+                if chosen is not None and totals.accepted > self._counts.new + self._counts.already:
+                    raise _MixedDraftError
+                self._counts.to_send = totals.queued
         except MailerError as error:
             # What is wrong with the content. Whoever is killed, or loses the ledger, goes on with this draft later.
             if not isinstance(error, CampaignGoneError):
                 await self.ledger.drop(campaign)
             raise
-        counts = self._counts
-        buildable = counts.rows - counts.invalid - counts.duplicate
-        counts.to_send = status.totals.queued if stopped_at is None else buildable
+        if stopped_at is not None:
+            counts = self._counts
+            counts.to_send = counts.rows - counts.invalid - counts.duplicate
         if not self._confirmed():
             await self.ledger.drop(campaign)
             return False
@@ -151,7 +162,7 @@ class Submission:
         intake = self._intake(campaign)
         problems = Problems(self.prepared.source.name)
         stopped_at: int | None = None
-        for rows in self._passes.batches(chosen):
+        async for rows in self._rendered(campaign, intake, self._passes.batches(chosen)):
             built = await self._built(intake, rows)
             for problem in built.problems:
                 problems.add(problem)
@@ -199,7 +210,7 @@ class Submission:
         counts = self._counts
         if not self.prepared.is_resumable:
             self._passes.keep()
-        for rows in self._passes.batches(chosen):
+        async for rows in self._rendered(campaign, intake, self._passes.batches(chosen)):
             built = await self._built(intake, rows)
             for problem in built.problems:
                 problems.add(problem)
@@ -228,10 +239,9 @@ class Submission:
         if not is_counted:
             self._counts, self._examples = Counts(), Examples()
         intake = self._intake(campaign, after)
-        for rows in batches or self._passes.batches(chosen):
-            if rows[-1].number < start:
-                # Stored in the first pass; the ledger's index tells their later duplicates from new ones.
-                continue
+        # What was stored in the first pass is left out; the ledger's index tells their later duplicates from new ones.
+        wanted = (rows for rows in batches or self._passes.batches(chosen) if rows[-1].number >= start)
+        async for rows in self._rendered(campaign, intake, wanted):
             built = await self._built(intake, rows)
             if await self.ledger.queued_bytes(campaign) > self.queue.high_water:
                 await self._low_water(campaign)
@@ -256,8 +266,40 @@ class Submission:
             at_ms=self.options.at_ms,
         )
 
+    async def _rendered(
+        self, campaign: Campaign, intake: Intake, batches: "Iterator[list[Row]]"
+    ) -> "AsyncIterator[list[Row]]":
+        """The batches; where several processes are to render, what they have made is with the intake already."""
+        start = self.prepared.renderers
+        read = 0
+        if start is not None:
+            for rows in batches:
+                read += len(rows)
+                yield rows
+                if self.prepared.waits_for_renderers or read >= ALONE_ROWS:
+                    break
+            else:
+                return
+            self._renderers = await start(await self._occupation(campaign, intake))
+        if self._renderers is not None:
+            batches = rendered_ahead(batches, self._renderers, intake)
+        for rows in batches:
+            yield rows
+        self._end_renderers()
+
+    def _end_renderers(self) -> None:
+        if self._renderers is not None:
+            self._renderers.close()
+            self._renderers = None
+
+    async def _occupation(self, campaign: Campaign, intake: Intake) -> Occupation:
+        reference = await self.ledger.reference(campaign) if isinstance(self.ledger, PackingLedger) else None
+        return Occupation(campaign=campaign, date=intake.date, after=intake.after, reference=reference)
+
     async def _built(self, intake: Intake, rows: "list[Row]") -> Built:
         built = intake.build(rows)
+        # Ctrl-C while rows were rendered is heard here: the ledger's client might swallow it (gh-86296).
+        await asyncio.sleep(0)
         if self.options.exclude is not None:
             emails = [draft.email for draft in built.drafts]
             leave_out_members(built, await self.ledger.members(self.options.exclude, emails), self.options.exclude)

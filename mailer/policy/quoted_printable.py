@@ -1,9 +1,14 @@
 """Quoted-printable bodies: any text in lines of at most 76 ASCII octets (RFC 2045 section 6.7)."""
 
 from binascii import b2a_qp
+from collections.abc import Iterator
+
+from mailer.policy.body import Body
 
 MAX_KEPT = 500_000
 """Characters of the lines that an encoder keeps, the last one apart."""
+SHORT = 1_000
+"""Characters between two blocks that are encoded as a whole: their lines are new ones, and not worth remembering."""
 
 
 def encode_body(text: str) -> bytes:
@@ -31,9 +36,23 @@ class BodyEncoder:
 
     def encode(self, text: str) -> bytes:
         """The same bytes as `encode_body`. Raises UnicodeEncodeError on a lone surrogate."""
+        if isinstance(text, Body) and text.blocks:
+            return b"".join(self._stretches(text))
         # What a line becomes depends on no other line, and without its end it still has one of its own.
         lines = _with_line_feeds(text).removesuffix("\n").split("\n")
         return b"".join(map(self._lines.__getitem__, lines))
+
+    def _stretches(self, body: Body) -> Iterator[bytes]:
+        for text, block in zip(body.between, body.blocks, strict=False):
+            # Empty where two blocks meet, else it ends with a line.
+            if text:
+                yield self._encode_lines(text)
+            yield block.encoded(encode_body)
+        if body.between[-1]:
+            yield self._encode_lines(body.between[-1])
+
+    def _encode_lines(self, text: str) -> bytes:
+        return encode_body(text) if len(text) <= SHORT else self.encode(text)
 
 
 class _EncodedLines(dict[str, bytes]):

@@ -74,7 +74,7 @@ HTML = """<h1>{{ a }}</h1>{% if b %}<p>for {{ b }}, <b>{{ b | upper }}</b></p>{%
 {{ items | join(", ") }}"""
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.tuples(plain, plain, st.lists(plain, max_size=3)), min_size=1, max_size=4))
 @example([("x & y", "", []), ("q", "<b>", ["a"]), ("x & y", "", []), ("", " ", ["", " "]), ("q", "<b>", ["z"])])
 @example([("0", "00", ["000", "0"]), ("0", "0", ["0", "0"])])

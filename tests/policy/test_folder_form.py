@@ -293,7 +293,7 @@ def test_no_value_becomes_a_header(tmp_path: Path, setting: dict[str, object], v
 
 
 # Corpus 79-91, 115, 116.
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
     st.lists(st.tuples(st.text(max_size=40), st.binary(max_size=300)), max_size=4),

@@ -1,5 +1,6 @@
 """The producer's side of the ledger: chunks are stored whole or not at all, and a draft runs only when it is sealed."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,9 @@ from mailer.backends.redis.index import hash_of
 from mailer.backends.redis.scripts import ACCEPT, COMPLETE, PROLONG, SEAL
 from mailer.backends.redis.searching import Members
 from mailer.backends.redis.server import redis_ms
-from mailer.backends.redis.zstd import compress
+from mailer.backends.redis.zstd import compress, decompress
 from mailer.interfaces.ledger import CampaignGoneError
+from mailer.interfaces.rendering import Packed
 from mailer.policy.addressing import key_of
 from mailer.vocabulary.campaign import CampaignState
 from mailer.vocabulary.chunk import Attempt, Draft
@@ -61,6 +63,9 @@ class RedisIntake:
         Raises `UsageError` E205 when its content is another, unless this is to be appended to it.
         """
         campaign = await self._campaigns.open(proposal, append=append)
+        # What was known of others, or of one of this id that was dropped, is of no use any more.
+        self._frames.clear()
+        self._members.clear()
         del self._stored[campaign.id]
         return campaign
 
@@ -76,6 +81,8 @@ class RedisIntake:
         """
         with _still_there(campaign):
             arguments = await self._chunk(campaign, drafts)
+            # Ctrl-C while messages were compressed is heard here: redis-py might swallow it (gh-86296).
+            await asyncio.sleep(0)
             files = {file.digest: file for draft in drafts if draft.outcome is None for file in draft.attached}
             while True:
                 answer = await ACCEPT(self._redis, [self._keys.campaign(campaign.id)], *arguments, *files)
@@ -99,6 +106,9 @@ class RedisIntake:
         nobody = Attempt(begun_ms=accepted_ms, ended_ms=accepted_ms)
         for index, draft in enumerate(drafts):
             if draft.outcome is None:
+                if isinstance(draft.content, Packed):
+                    messages[index] = bytes(draft.content)
+                    continue
                 frames = await self._frames_of(campaign, draft.content)
                 messages[index] = frames.compress(draft.content)
             else:
@@ -123,6 +133,11 @@ class RedisIntake:
             await self._redis.set(key, compress(content, level=REFERENCE_LEVEL), nx=True)
             frames = self._frames[campaign.id] = await read_frames(self._redis, self._keys, campaign.id)
         return frames
+
+    async def reference(self, campaign: "Campaign") -> bytes | None:
+        """What the messages of a campaign are packed with: its first one, as soon as that is stored."""
+        stored = await self._redis.get(self._keys.base(campaign.id) + "ref")
+        return decompress(stored) if stored is not None else None
 
     async def leave_out(self, campaign: "Campaign", run: str, rows: Sequence[LeftOut]) -> None:
         """Keep rows that never become recipients; they are the campaign's own once this run has sealed it."""
@@ -166,6 +181,8 @@ class RedisIntake:
                 int(campaign.delivery.max_lateness * 1000),
                 self._stored[campaign.id],
             )
+        if complete:
+            del self._stored[campaign.id]
         if state == b"running":
             # A producer that dies here loses nothing: the reconciler makes jobs for open chunks that have none.
             opened = await self._redis.zrange(self._keys.base(campaign.id) + "open", 0, -1, withscores=True)
@@ -204,6 +221,7 @@ class RedisIntake:
         with _still_there(campaign):
             counts = (invalid, duplicate, _written(chosen), appended or "", self._stored[campaign.id])
             await COMPLETE(self._redis, [key], base, run, *counts)
+        del self._stored[campaign.id]
 
     async def members(self, campaign_id: str, addresses: Sequence[str]) -> frozenset[str]:
         """Those of the addresses that are recipients of a campaign. Raises `UsageError` E109 when there is none."""

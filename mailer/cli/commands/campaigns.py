@@ -141,6 +141,12 @@ def send(
     priority: Annotated[
         int | None, typer.Option("--priority", metavar="N", help="Before campaigns with a lower one; default 0.")
     ] = None,
+    render_processes: Annotated[
+        int | None,
+        typer.Option(
+            "--render-processes", metavar="N", help="Processes that render; default by the cores, 1 for short lists."
+        ),
+    ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return when everything is stored; workers send it.")
     ] = False,
@@ -178,6 +184,7 @@ def send(
         delimiter=delimiter,
         recipients_format=recipients_format,
         dry_run=dry_run,
+        render_processes=render_processes,
         skip_bad=skip_bad,
         stream=stream,
         detach=detach,

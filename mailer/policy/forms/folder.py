@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 
+from mailer.policy.body import Body
 from mailer.policy.mailbox import Mailbox, parse_mailbox, parse_mailboxes
 from mailer.policy.message import Skeleton
 from mailer.policy.plain_text import TextDeriver, can_derive_text
@@ -98,7 +99,8 @@ class FolderForm:
             return None, ()
         if self._styling is not None:
             html = self._styling.apply(html)
-        return link_images(html, self._template.find_image, self._domain) if "cid:" in html else (html, ())
+        has_images = html.has("cid:") if isinstance(html, Body) else "cid:" in html
+        return link_images(html, self._template.find_image, self._domain) if has_images else (html, ())
 
 
 def folder_form(folder: Path, *, settings: CampaignSettings, sender: str, attach: Attach) -> FolderForm:

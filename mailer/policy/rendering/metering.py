@@ -30,11 +30,16 @@ def step(context: object) -> None:
     _budget.get().step()
 
 
+def collect(pieces: Iterable[str]) -> list[str]:
+    """The pieces of an output, paid for before they become one text."""
+    collected = list(pieces)
+    _budget.get().charge(sum(map(len, collected)))
+    return collected
+
+
 def join(pieces: Iterable[str]) -> str:
-    """Join pieces of output, paid for before they become one text."""
-    pieces = list(pieces)
-    _budget.get().charge(sum(map(len, pieces)))
-    return "".join(pieces)
+    """Join pieces of output, paid for as `collect` has it."""
+    return "".join(collect(pieces))
 
 
 def written(value: object) -> object:

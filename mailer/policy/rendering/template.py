@@ -12,10 +12,12 @@ from jinja2 import Template as Compiled
 from jinja2 import TemplateNotFound, UndefinedError
 from jinja2.exceptions import SecurityError
 
+from mailer.policy.body import Blocks
 from mailer.policy.rendering import metering
 from mailer.policy.rendering.budget import BudgetExceededError
 from mailer.policy.rendering.errors import RowRenderError, Spot, explain_missing
 from mailer.policy.rendering.images import Images
+from mailer.policy.rendering.part import Part
 from mailer.policy.rendering.sandbox import MissingError
 from mailer.policy.rendering.shape import Shaper
 from mailer.policy.rendering.sources import Sources
@@ -38,6 +40,8 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
     """What a row makes: bodies with `\\n` line ends, and all else of one line unless a value has another.
+
+    Bodies that a template wrote are a `Body`.
 
     Nothing is checked or encoded yet; `Skeleton.build` does both.
     """
@@ -80,7 +84,8 @@ class Template:
         self.derives_text = text_of is not None
         self._text_of = text_of
         self._sources = sources
-        self._parts = parts
+        self._parts = {part: Part(source) for part, source in parts.items()}
+        self._blocks = Blocks()
         self._headers = [part for part in parts if part.startswith("headers.")]
         self._attachments = [part for part in parts if part.startswith("attachments.")]
         self._max_part = max_part
@@ -104,15 +109,15 @@ class Template:
         try:
             variables = _plain(context)
             with metering.limited_to(seconds=MAX_SECONDS, characters=8 * self._max_part):
-                for part, compiled in self._parts.items():
-                    name = compiled.name
-                    contents[part] = self._render_part(part, compiled, variables)
+                for part, source in self._parts.items():
+                    name = source.name
+                    contents[part] = self._render_part(part, source, variables)
                 if self._text_of is not None:
                     shaper, derive = self._text_of
                     shape = shaper.shape(variables, contents["html"])
                     contents["text"] = derive(shape.shape, shape.values)
         except Exception as error:
-            explained = self._explain(error, self._find_spot(error, name or ""), context, row, where)
+            explained = self._explain(error, self._find_spot(error, name), context, row, where)
             raise explained from (None if explained is error else error)
         return Rendered(
             subject=contents["subject"],
@@ -132,26 +137,26 @@ class Template:
         try:
             return self._images.find(name)
         except TemplateError as error:
-            html = self._parts["html"].name or ""
+            html = self._parts["html"].name
             error.where = error.where or self._sources.find(f"cid:{name}", html) or self._sources.find("cid:", html)
             raise
 
     def find_attachment(self, path: str) -> str | None:
         """The setting that may have rendered `path`, as errors show places."""
-        for name in (self._parts[part].name or "" for part in self._attachments):
+        for name in (self._parts[part].name for part in self._attachments):
             pieces = _JINJA.split(self._sources.text(name) or "")
             if re.fullmatch(".*".join(map(re.escape, pieces)).strip(), path) is not None:
                 return self._sources.spot(name, 1).show()
         return None
 
-    def _render_part(self, part: str, compiled: Compiled, variables: dict[str, object]) -> str:
-        content = compiled.render(variables)
-        if len(content) > self._max_part:
-            raise BudgetExceededError(f"makes {len(content)} characters, at most {self._max_part} are possible")
+    def _render_part(self, part: str, source: Part, variables: dict[str, object]) -> str:
+        pieces = source.write(variables)
+        if (length := sum(map(len, pieces))) > self._max_part:
+            raise BudgetExceededError(f"makes {length} characters, at most {self._max_part} are possible")
         if part in ("text", "html"):
-            return content
+            return self._blocks.body(pieces)
         # The line ends around it are the template's. One inside is a value's, and not ours to hide.
-        line = content.strip(" \t\n")
+        line = "".join(pieces).strip(" \t\n")
         if part == "unsubscribe_url":
             variables[part] = line
         return line
@@ -213,7 +218,8 @@ def _plain(context: Mapping[str, object]) -> dict[str, object]:
     for name, value in given.items():
         if type(value) not in _SCALARS:
             _check_plain(name, value)
-    return {name.replace(" ", "_"): value for name, value in given.items()} | given
+    spaced = {name.replace(" ", "_"): value for name, value in given.items() if " " in name}
+    return spaced | given if spaced else given
 
 
 def _check_plain(name: str, value: object) -> None:
