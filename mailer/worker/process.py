@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from arq.worker import Worker as QueueReader
 from redis.exceptions import RedisError
 
 from mailer import __version__
@@ -18,7 +17,7 @@ from mailer.backends.redis.connection import check_server, connect, explained
 from mailer.backends.redis.delivery import RedisDelivery
 from mailer.backends.redis.fleet import BEAT_S, Fleet, Worker, host_name, new_owner
 from mailer.backends.redis.gate import Gate
-from mailer.backends.redis.jobs import Jobs, reader_pool, worker_settings
+from mailer.backends.redis.jobs import Jobs
 from mailer.backends.redis.keys import Keys
 from mailer.backends.redis.limiter import RedisLimiter
 from mailer.backends.redis.reconciler import RedisReconciler
@@ -27,7 +26,9 @@ from mailer.backends.redis.replay import Replayer
 from mailer.config.redis_url import redact
 from mailer.failpoints import reached
 from mailer.flow.delivery import Delivery
+from mailer.worker.ending import cancelled
 from mailer.worker.heartbeat import Heartbeat
+from mailer.worker.reading import Reading
 from mailer.worker.routes import Routes
 from mailer.worker.watch import Watch
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from mailer.backends.smtp.transcript import Keep
     from mailer.config.orders import Orders
 
-CHUNKS_AT_ONCE = 6
 TICK_S = 0.1
 PATIENCE = 10
 LAST_WORDS_S = 5.0
@@ -79,7 +79,7 @@ class WorkerProcess:
         self._stack = AsyncExitStack()
         self._over = asyncio.Event()
         self._now = asyncio.Event()
-        self._reader: QueueReader | None = None
+        self._reading = Reading(orders, self.keys.queue, self.work, self._heartbeat.hurry)
 
     async def __aenter__(self) -> "WorkerProcess":
         with explained(redact(self.orders.queue_url)):
@@ -120,23 +120,30 @@ class WorkerProcess:
         """Finish the messages in flight, give the rest back, end."""
         self._over.set()
         self._delivery.drain()
-        if self._reader is not None:
-            self._reader.allow_pick_jobs = False
+        self._reading.stop()
 
     def stop_now(self) -> None:
         """End at once: what is in a body becomes in doubt, everything else goes back to the queue."""
         self.stop()
         self._now.set()
 
+    async def gone(self) -> None:
+        """Wait until the ledger is no more: there is nothing left to do here, and `check` says why."""
+        await self._watch.gone.wait()
+
+    def check(self) -> None:
+        """Raise what has ended the work, if anything did."""
+        self._watch.check()
+
     def heal(self) -> None:
         """Reconcile until the end; for a process whose queue is read by somebody else."""
         healing = asyncio.create_task(self._reconcile())
-        self._stack.push_async_callback(partial(_cancelled, healing))
+        self._stack.push_async_callback(partial(cancelled, healing))
 
     async def run(self, until: Until | None = None) -> None:
         """Work until stopped, or until `until` says that it is enough (asked ten times a second)."""
         self.heal()
-        reader = asyncio.create_task(self._read())
+        reader = asyncio.create_task(self._reading.run())
         watching = asyncio.create_task(self._end_when_gone())
         try:
             while not self._over.is_set():
@@ -148,13 +155,13 @@ class WorkerProcess:
                         await self._over.wait()
             await self._drain()
         finally:
-            await _cancelled(watching)
-            await _cancelled(reader)
-        self._watch.check()
+            await cancelled(watching)
+            await cancelled(reader)
+        self.check()
 
     async def _end_when_gone(self) -> None:
         """Nothing may be created in a ledger that is not the one that was there, and nothing is left to wait for."""
-        await self._watch.gone.wait()
+        await self.gone()
         self.stop_now()
 
     async def _enough(self, until: Until) -> bool:
@@ -166,7 +173,7 @@ class WorkerProcess:
     async def _drain(self) -> None:
         """Wait for the chunks that run, as long as the grace allows; then cancel them."""
         reached("in_shutdown")
-        running = self._running()
+        running = self._reading.running
         if running:
             now = asyncio.create_task(self._now.wait())
             chunks = asyncio.create_task(_all_done(running))
@@ -177,16 +184,10 @@ class WorkerProcess:
             await asyncio.wait({chunks}, timeout=LAST_WORDS_S)
             # Redis is away: whoever cannot end his chunk leaves it to the reconciler. Ours too, for arq's task hands on
             # only the first time it is cancelled.
-            for task in [*running, *self._ours()]:
+            for task in [*running, *self._reading.ours]:
                 task.cancel()
             await asyncio.wait({chunks}, timeout=LAST_WORDS_S / 5)
             chunks.cancel()
-
-    def _running(self) -> list["asyncio.Task[Any]"]:
-        return [task for task in self._reader.tasks.values() if not task.done()] if self._reader is not None else []
-
-    def _ours(self) -> list["asyncio.Task[Any]"]:
-        return list(self._reader.job_tasks.values()) if self._reader is not None else []
 
     async def work(self, ctx: dict[str, Any], campaign_id: str, chunk: int) -> None:
         """arq's one function. What goes wrong here leaves a chunk without a job, and the reconciler makes a new one."""
@@ -197,39 +198,6 @@ class WorkerProcess:
             log.warning("chunk put off", campaign=campaign_id, chunk=chunk, cause=str(error) or type(error).__name__)
         except Exception:
             log.exception("chunk put off", campaign=campaign_id, chunk=chunk)
-
-    async def _read(self) -> None:
-        """Keep arq's reader running: it ends itself when Redis goes away."""
-        settings = worker_settings(
-            self.orders.queue_url,
-            self.keys.queue,
-            self.work,
-            chunks_at_once=CHUNKS_AT_ONCE,
-            wait_s=int(self.orders.grace_s),
-        )
-        pause = 0.1
-        while True:
-            pool = reader_pool(self.orders.queue_url, self.keys.queue)
-            self._reader = QueueReader(**settings, redis_pool=pool, handle_signals=False)
-            self._reader.allow_pick_jobs = not self._over.is_set()
-            try:
-                await self._read_once(self._reader)
-            finally:
-                await pool.aclose(close_connection_pool=True)
-            await asyncio.sleep(pause)
-            pause = min(1.0, pause * 2)
-
-    async def _read_once(self, reader: QueueReader) -> None:
-        try:
-            await reader.async_run()
-        except (RedisError, OSError) as error:
-            log.warning("the queue server is away", cause=str(error) or type(error).__name__)
-        except Exception:
-            # Whatever stands in the queue, a worker that no longer reads it must not look alive.
-            log.exception("the queue cannot be read")
-        if running := self._running():
-            # They go on by themselves; a new reader must not start while they hold their chunks.
-            await asyncio.wait(running)
 
     async def _reconcile(self) -> None:
         """Heal, every two seconds or when a retry is due, if it is our turn."""
@@ -252,13 +220,3 @@ class WorkerProcess:
 
 async def _all_done(tasks: list["asyncio.Task[Any]"]) -> None:
     await asyncio.wait(tasks)
-
-
-async def _cancelled(task: "asyncio.Task[None]") -> None:
-    """Cancel it, and wait until it has ended: it must not ask a server that is no more.
-
-    `asyncio.wait_for` of Python 3.11, through which redis-py sends, may forget a cancellation (gh-86296).
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=1.0)

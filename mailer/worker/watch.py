@@ -7,7 +7,7 @@ import structlog
 from redis import RedisError
 
 from mailer.backends.redis.fleet import HEALTHY
-from mailer.backends.redis.gate import OTHER_START, beat_s
+from mailer.backends.redis.gate import OTHER_START
 from mailer.vocabulary.errors import MailerError, QueueError, UsageError
 from mailer.worker.heartbeat import lease_clock
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WAIT_S = 2.0
 """How long a chunk waits for the end of a trouble before it is put back into the queue."""
+LOOK_S = 0.1
+"""Between two questions whether those who are waited for are there."""
 GONE, WAITING = "E514", "W514"
 
 log = structlog.get_logger("mailer.worker")
@@ -95,7 +97,7 @@ class Watch:
     async def _keep(self) -> None:
         while not self.gone.is_set():
             # While others are waited for, the gate is asked more often than the heart beats.
-            wait_s = None if self._open.is_set() or self._heartbeat.last.trouble else beat_s(self._lease_s) / 4
+            wait_s = None if self._open.is_set() or self._heartbeat.last.trouble else LOOK_S
             try:
                 async with asyncio.timeout(wait_s):
                     await self._heard.wait()
@@ -129,6 +131,7 @@ class Watch:
                 await self._replayer.replay()
             self._run_id = beat.run_id
         elif self._open.is_set():
+            self._recorder.memory.forget()
             return None
         waiting = await self._gate.announce(self._owner, self._run_id)
         if waiting == OTHER_START:

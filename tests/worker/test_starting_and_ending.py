@@ -54,12 +54,14 @@ async def test_a_worker_without_its_queue_server_says_so_in_one_line_and_ends_wi
     assert b"hunter2" not in words
 
 
+@pytest.mark.thorough
 async def test_workers_without_their_queue_server_are_not_started_again_and_again() -> None:
     with pytest.raises(QueueError) as raised:
         await Supervisor(Orders(queue_url=NOBODY), 2).run()
     assert (raised.value.code, raised.value.exit_code, raised.value.retryable) == ("E501", 4, True)
 
 
+@pytest.mark.thorough
 async def test_a_worker_that_dies_while_the_queue_server_is_away_is_replaced_when_it_is_back(
     own_server: OwnServer,
 ) -> None:
@@ -121,6 +123,7 @@ async def test_a_worker_that_is_told_to_end_while_it_starts_has_not_died(ledgers
     assert logs == []
 
 
+@pytest.mark.thorough
 async def test_a_process_leaves_nothing_open_behind_it(ledgers: Ledgers) -> None:
     process = await start(orders(ledgers), "-X", "dev")
     await until(lambda: has(ledgers, 1))

@@ -18,6 +18,7 @@ from mailer.vocabulary.errors import QueueError, UsageError
 from mailer.worker.supervisor import Supervisor
 from tests.ledger.campaigns import checked, records
 from tests.servers import OwnServer, until
+from tests.thorough import thorough
 from tests.worker.relays import capture, orders, submit, taken_twice
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,7 @@ async def child(told: Orders) -> AsyncIterator[Process]:
         await process.communicate()
 
 
+@pytest.mark.thorough
 async def test_a_killed_worker_is_replaced_and_nobody_has_a_message_twice(ledgers: Ledgers, tmp_path: Path) -> None:
     connections = 3
     async with capture(tmp_path) as relay, open_ledgers(ledgers.url, prefix=ledgers.keys.prefix, lease_s=1) as strict:
@@ -101,7 +103,7 @@ async def test_a_burst_ends_with_the_work_and_tells_what_was_done(ledgers: Ledge
     assert (status.totals.sent, status.totals.refused, status.totals.deferred) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("told_by", ["SIGTERM", "the end of its supervisor"])
+@pytest.mark.parametrize("told_by", ["SIGTERM", *thorough("the end of its supervisor")])
 async def test_a_process_that_is_told_to_end_finishes_what_is_on_the_wire_and_gives_the_rest_back(
     ledgers: Ledgers, tmp_path: Path, told_by: str
 ) -> None:
@@ -146,6 +148,7 @@ async def test_a_second_signal_ends_it_at_once_and_what_was_in_a_body_is_in_doub
     assert supervisor.counts == {"in_doubt": 2}
 
 
+@pytest.mark.thorough
 async def test_the_queue_server_is_killed_under_two_processes_and_nobody_has_a_message_twice(
     own_server: OwnServer, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """arq jobs: the alarm clock. A job says only where to look (campaign, chunk) and may be lost, doubled or expired."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,9 @@ from arq.worker import func
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
 
-from mailer.backends.redis.connection import PASSING
+from mailer.backends.redis.connection import PASSING, connect
 from mailer.backends.redis.scripts import ENQUEUE
 from mailer.backends.redis.server import redis_ms
 
@@ -35,9 +37,15 @@ BATCH = 500
 TURNS = 2**40
 """Scores that each priority has: about 10^12 jobs, until the queue is empty and begins anew."""
 MOST_PRIORITY = 1000
+LONGEST_PAUSE_S, TRIES = 0.25, 100
+"""How arq waits for a server that is away: often enough to be there soon when it is back, for half a minute."""
 
 _LOCK_S = JOB_TIMEOUT_S + 10
 """How long arq's lock lasts: it adds ten seconds to the time-out."""
+_NO_KEY = -2
+"""What PTTL answers about a key that is not there."""
+_RING = "redis.pcall('PUBLISH', ARGV[1], '') return 0"
+"""Whoever may not publish enqueues all the same: workers look by themselves, a little later."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -92,6 +100,8 @@ class Jobs:
             for start in range(0, len(jobs), BATCH):
                 words = [word for job in jobs[start : start + BATCH] for word in job]
                 await ENQUEUE(self._redis, [self._keys.queue, self._keys.turns], *about, *words)
+        with suppress(RedisError, OSError):
+            await self._redis.eval(_RING, 0, bell_of(self._keys.queue))
 
     async def _priority(self, campaign_id: str) -> int:
         if (priority := self._priorities.get(campaign_id)) is None:
@@ -100,22 +110,50 @@ class Jobs:
         return priority
 
     async def missing(self, chunks: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
-        """Those of (campaign id, chunk, generation) that have no job, or one that a worker took long ago.
+        """Those of (campaign id, chunk, generation) that have no job, or one that nobody will run.
 
-        Only chunks that nobody holds: a job that runs for so long without a claim died before it.
+        That is one that is not in the queue or stands where ours never do, and one that was taken long ago: only for
+        chunks that nobody holds, so a job that runs for so long without a claim died before it.
         """
         async with self._redis.pipeline(transaction=False) as pipe:
             for campaign_id, chunk, generation in chunks:
                 job_id = self._keys.job(campaign_id, chunk, generation)
                 pipe.exists(job_key_prefix + job_id)
                 pipe.pttl(in_progress_key_prefix + job_id)
+                pipe.zscore(self._keys.queue, job_id)
             answers = await pipe.execute()
-        found = zip(chunks, answers[::2], answers[1::2], strict=True)
-        return [chunk for chunk, there, lock_ms in found if not there or 0 <= lock_ms < self._claimed_by_ms]
+        found = zip(chunks, answers[::3], answers[1::3], answers[2::3], strict=True)
+        return [chunk for chunk, there, lock_ms, score in found if not (there and self._will_run(lock_ms, score))]
+
+    def _will_run(self, lock_ms: int, score: float | None) -> bool:
+        """Whether arq will run a job, or runs it. A lock that never ends (-1 ms) is none of arq's; -2 ms is no lock."""
+        return score is not None and score < 0 and (lock_ms == _NO_KEY or lock_ms >= self._claimed_by_ms)
 
     async def waiting(self) -> int:
         """Jobs in the queue, those being worked on included."""
         return int(await self._redis.zcard(self._keys.queue))
+
+
+def bell_of(queue: str) -> str:
+    """The channel on which it rings when something is put into a queue."""
+    return f"{queue}:bell"
+
+
+async def hear(url: str, queue: str, rung: Callable[[], object]) -> None:
+    """Call `rung` whenever something is put into the queue, and once when it begins. Does not return.
+
+    Raises redis-py's errors, at once when the server goes away and a `TimeoutError` when nobody has rung for a minute:
+    a connection of which one end is dead must not be listened to for ever.
+    """
+    # redis-py's channels have no types.
+    client: Any = connect(url, patience=0)
+    try:
+        async with client.pubsub() as channel:
+            await channel.subscribe(bell_of(queue))
+            async for _ in channel.listen():
+                rung()
+    finally:
+        await client.aclose()
 
 
 def redis_settings(url: str) -> RedisSettings:
@@ -128,7 +166,7 @@ def redis_settings(url: str) -> RedisSettings:
         ssl=url.startswith("rediss://"),
         ssl_check_hostname=True,
         conn_timeout=5,
-        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 30),
+        retry=Retry(ExponentialBackoff(cap=LONGEST_PAUSE_S, base=0.05), TRIES),
         retry_on_error=list(PASSING),
     )
     if "path" in parts:
