@@ -6,16 +6,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from redis.exceptions import ResponseError
+
+from mailer.backends.redis.connection import PASSING, meaning
 from mailer.cli.complaints import warn
 from mailer.cli.confirming import confirmed
 from mailer.cli.waiting import progress
+from mailer.config.redis_url import redact
 from mailer.flow.preflight import preflight
 from mailer.flow.submission import Submission, Submitted
 from mailer.flow.warnings import warnings_of
 from mailer.policy.pace import least_seconds
-from mailer.reports.figures import moment
+from mailer.reports.figures import grouped, moment
 from mailer.vocabulary.campaign import CampaignState
-from mailer.vocabulary.errors import CHECK_FAILED, UsageError
+from mailer.vocabulary.errors import CHECK_FAILED, MailerError, QueueError, UsageError
 
 if TYPE_CHECKING:
     from mailer.backends.redis.ledgers import Ledgers
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from mailer.cli.send_flags import SendFlags
     from mailer.flow.preparation import Prepared
     from mailer.flow.submission import Counts
+    from mailer.vocabulary.campaign import CampaignStatus
 
 
 def dry_run_of(invocation: "Invocation", prepared: "Prepared", setting: "Setting", flags: "SendFlags") -> int:
@@ -53,7 +58,10 @@ def dry_run_of(invocation: "Invocation", prepared: "Prepared", setting: "Setting
 async def submit(
     invocation: "Invocation", setting: "Setting", ledgers: "Ledgers", prepared: "Prepared", flags: "SendFlags"
 ) -> Submitted | None:
-    """Store the campaign, after asking unless `--yes`. None when the answer was no; Ctrl-C there is a no, too."""
+    """Store the campaign, after asking unless `--yes`. None when the answer was no; Ctrl-C there is a no, too.
+
+    Raises `QueueError` when the queue server fails meanwhile; it says how many are accepted.
+    """
     interrupted = False
     options = flags.options()
     if options.exclude is not None:
@@ -71,24 +79,91 @@ async def submit(
             interrupted = True
             return False
 
+    tally = _Tally(await _standing(ledgers, prepared.proposal.key))
+
     with progress(invocation, f"{prepared.proposal.name} (accepting)") as bar:
+
+        def show(counts: "Counts") -> None:
+            tally.hear(counts)
+            bar.show(counts.rows, 0, "rows")
+
         submission = Submission(
             ledgers.intake,
             prepared,
             setting.configuration.queue,
             options=options,
-            progress=lambda counts: bar.show(counts.rows, 0, "rows"),
+            progress=show,
             confirm=None if flags.yes else confirm,
         )
         try:
             submitted = await submission.run()
         except asyncio.CancelledError:
-            invocation.say("\nInterrupted before all was accepted; the same command again goes on.")
+            so_far = f"{grouped(tally.accepted)} so far"
+            invocation.say(f"\nInterrupted before all was accepted ({so_far}); the same command again goes on.")
             raise
+        except (*PASSING, ResponseError) as error:
+            cause = meaning(redact(ledgers.url), error)
+            goes_on = not flags.new and flags.test_to is None and (prepared.is_resumable or _has_key(setting))
+            raise _cut_off(cause, tally.accepted, goes_on=goes_on) from error
         if interrupted:
             invocation.say("\nNothing was sent.")
             raise asyncio.CancelledError
         return submitted
+
+
+class _Tally:
+    """How many recipients of a campaign are accepted for certain, while its list is read."""
+
+    def __init__(self, standing: "CampaignStatus | None") -> None:
+        self._before = standing.totals.accepted if standing is not None else 0
+        # More for a campaign that runs is checked before it is stored; each pass has counts of its own.
+        self._is_storing = standing is None or standing.state is CampaignState.DRAFT
+        self._counts: Counts | None = None
+
+    def hear(self, counts: "Counts") -> None:
+        """The counts of the pass that is under way."""
+        if self._counts is not None and counts is not self._counts:
+            self._is_storing = True
+        self._counts = counts
+
+    @property
+    def accepted(self) -> int:
+        """At least so many; whatever was under way without an answer may be accepted as well."""
+        if self._counts is None or not self._is_storing:
+            return self._before
+        return max(self._before, self._counts.already + self._counts.new)
+
+
+async def _standing(ledgers: "Ledgers", key: str) -> "CampaignStatus | None":
+    """Where the campaign stands that an earlier run has begun, if any has."""
+    found = await ledgers.campaigns.by_key(key)
+    if found is None:
+        return None
+    try:
+        return await ledgers.campaigns.status(found.id)
+    except UsageError:
+        # It was dropped meanwhile.
+        return None
+
+
+def _has_key(setting: "Setting") -> bool:
+    return setting.configuration.campaign.key is not None
+
+
+def _cut_off(error: MailerError, accepted: int, *, goes_on: bool) -> MailerError:
+    """The same error, with what has been accepted before it."""
+    if not isinstance(error, QueueError):
+        return error
+    again = "goes on from there, and nobody gets a second message" if goes_on else "is another campaign"
+    return QueueError(
+        error.code,
+        f"{error.message}; {grouped(accepted)} accepted so far",
+        why=error.why,
+        hint=error.hint,
+        safe=f"What was accepted stays in the ledger; the same command again {again}.",
+        cause=error.cause,
+        retryable=error.retryable,
+    )
 
 
 async def tell_of_siblings(invocation: "Invocation", ledgers: "Ledgers", prepared: "Prepared") -> None:
@@ -97,7 +172,11 @@ async def tell_of_siblings(invocation: "Invocation", ledgers: "Ledgers", prepare
     for campaign_id in await ledgers.campaigns.live():
         if not campaign_id.startswith(f"{proposal.name}-"):
             continue
-        status = await ledgers.campaigns.status(campaign_id)
+        try:
+            status = await ledgers.campaigns.status(campaign_id)
+        except QueueError:
+            # What cannot be read keeps no other campaign back; `mailer status` tells it.
+            continue
         if status.campaign.name == proposal.name and status.campaign.key != proposal.key and status.totals.open:
             warning = UsageError(
                 "W115",

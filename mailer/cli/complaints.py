@@ -40,7 +40,8 @@ def server_warning(text: str) -> QueueError:
     """What the look at the queue server found (`W502 appendfsync is not always: …`), to be said like any warning."""
     code, _, said = text.partition(" ")
     what, _, why = said.partition(": ")
-    return QueueError(code, what, why=why or None, hint="mailer doctor --redis   names the setting and the command")
+    hint = "set both clocks by NTP" if code == "W516" else "mailer doctor --redis   names the setting and the command"
+    return QueueError(code, what, why=why or None, hint=hint)
 
 
 def told_in_full(error: MailerError, *, kind: Kind, color: bool) -> str:

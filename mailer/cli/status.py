@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from mailer.backends.redis.connection import check_server, meaning
+from mailer.backends.redis.damage import DAMAGED
 from mailer.backends.redis.server import redis_ms
+from mailer.backends.redis.suppression import list_lost
 from mailer.cli.complaints import server_warning, warn
 from mailer.cli.opening import open_campaign, open_queue, read_setting
 from mailer.config.redis_url import redact
@@ -27,21 +29,33 @@ async def show_status(invocation: "Invocation", wanted: str | None) -> int:
     setting = read_setting(invocation)
     if wanted is not None:
         async with open_campaign(setting, wanted) as (ledgers, campaign_id):
-            return await _look(invocation, ledgers, [campaign_id])
+            return await _look(invocation, ledgers, [await ledgers.campaigns.status(campaign_id)], [])
     async with open_queue(setting) as ledgers:
-        return await _look(invocation, ledgers, await ledgers.campaigns.ids())
+        return await _look(invocation, ledgers, *await _all(ledgers))
 
 
-async def _look(invocation: "Invocation", ledgers: "Ledgers", ids: list[str]) -> int:
-    statuses = []
-    for campaign_id in ids:
+async def _all(ledgers: "Ledgers") -> "tuple[list[CampaignStatus], list[MailerError]]":
+    """Every campaign that can be read, and what is to be said of the others (E518)."""
+    statuses: list[CampaignStatus] = []
+    damaged: list[MailerError] = []
+    for campaign_id in await ledgers.campaigns.ids():
         # A draft may be dropped between the list and the look.
         with suppress(UsageError):
-            statuses.append(await ledgers.campaigns.status(campaign_id))
+            try:
+                statuses.append(await ledgers.campaigns.status(campaign_id))
+            except QueueError as error:
+                damaged.append(error)
+    return statuses, damaged
+
+
+async def _look(
+    invocation: "Invocation", ledgers: "Ledgers", statuses: "list[CampaignStatus]", warnings: list[MailerError]
+) -> int:
     workers = await ledgers.fleet.alive()
-    warnings: list[MailerError] = []
     try:
         warnings += [server_warning(text) for text in await check_server(ledgers.redis, ledgers.keys)]
+        if await ledgers.suppression.is_lost():
+            warnings.append(list_lost(ledgers.keys.suppressed))
     except ResponseError as error:
         # It does not write: what it holds can be told all the same.
         warnings.append(meaning(redact(ledgers.url), error))
@@ -88,9 +102,10 @@ def _tell(
             warnings=[warning.to_dict() for warning in warnings],
         )
         return 0
+    damaged = any(warning.code == DAMAGED for warning in warnings)
     if statuses:
         invocation.data(status_table(statuses, width=invocation.width, color=invocation.color).rstrip("\n"))
-    else:
+    elif not damaged:
         invocation.data("no campaign yet   mailer demo, or mailer send")
     told = ", ".join(f"{worker.host} pid {worker.pid}" for worker in workers) or "none"
     invocation.data(f"workers: {told}\nqueue: {redact(url)}")

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mailer.backends.redis.suppression import list_lost
 from mailer.backends.sources.addresses import Line, read_addresses
-from mailer.cli.complaints import told_in_full
+from mailer.cli.complaints import told_in_full, warn
 from mailer.cli.opening import open_queue, read_setting
 from mailer.policy.addressing import AddressError, parse_address
 from mailer.policy.spreadsheet_cells import shield
@@ -36,11 +37,16 @@ async def add(invocation: "Invocation", addresses: Sequence[str], reason: str | 
 
 
 async def import_file(invocation: "Invocation", name: str, reason: str | None) -> int:
-    """Put a file of addresses on the list: all that are valid, the others are reported with their line."""
-    return await _put(invocation, read_addresses(name, Path()), reason, f"{name} line")
+    """Put a file of addresses on the list: all that are valid, the others are reported with their line.
+
+    A list that was lost is whole again with it, unless not a single line of it is an address.
+    """
+    return await _put(invocation, read_addresses(name, Path()), reason, f"{name} line", is_whole=True)
 
 
-async def _put(invocation: "Invocation", lines: Iterable[Line], reason: str | None, place: str) -> int:
+async def _put(
+    invocation: "Invocation", lines: Iterable[Line], reason: str | None, place: str, *, is_whole: bool = False
+) -> int:
     entries, invalid = [], []
     given = sanitise(reason or "") or None
     for line in lines:
@@ -49,7 +55,9 @@ async def _put(invocation: "Invocation", lines: Iterable[Line], reason: str | No
         except AddressError as error:
             invalid.append((line, str(error)))
     async with open_queue(read_setting(invocation)) as ledgers:
-        added = await ledgers.suppression.add_all(entries)
+        added = await ledgers.suppression.add_all(entries, is_whole=is_whole and not (invalid and not entries))
+        if await ledgers.suppression.is_lost():
+            warn(list_lost(ledgers.keys.suppressed), invocation)
     return _tell(invocation, invalid, place, done="added", count=added, unchanged=len(entries) - added)
 
 

@@ -8,11 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import warm
 from tests.diagnosis.command_line import CommandLine
-from tests.servers import own_server
-
-__all__ = ["own_server", "warm"]
 
 
 @pytest.fixture(autouse=True)

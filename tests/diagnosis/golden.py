@@ -12,6 +12,8 @@ _CHANGING = {
     r"expires \d{4}-\d\d-\d\d \(\d+ days\)": "expires DATE (N days)",
     r"trustme v[\d.]+": "trustme",
     r"\[?(Errno|Error) -?\d+\]?": r"\1 N",
+    # An event loop's own words for a refused connection differ from loop to loop.
+    r"Connect call failed \('127\.0\.0\.1', PORT\)": "Connection refused",
     # The TLS library's own words differ from version to version.
     r'"cause": "(SSL\w*): .*"': r'"cause": "\1: …"',
 }

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def texts(tree: ast.AST) -> Iterator[str]:
             yield node.value
 
 
+@cache
 def raised() -> set[str]:
     # An example in the help is no error.
     files = [file for file in SOURCES.rglob("*.py") if "commands" not in file.parts]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from mailer.backends.embedded import stop
-from tests.redis_faults.servers import FaultyServer
+from tests.redis_faults.servers import FaultyServer, Pair
 from tests.servers import ledgers, valkey_url
 
 __all__ = ["ledgers", "valkey_url"]
@@ -30,4 +30,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyServer]:
     one.mend()
     stop(one.folder)
     # What arq has left of its connections goes with the test that has broken them.
+    gc.collect()
+
+
+@pytest.fixture
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """A primary and a replica of one test."""
+    both = Pair(tmp_path_factory.mktemp("pair"))
+    yield both
+    both.close()
     gc.collect()

@@ -13,8 +13,9 @@ from mailer.vocabulary.errors import UsageError
 from mailer.worker.process import WorkerProcess
 from mailer.worker.supervisor import Supervisor
 from tests.ledger.campaigns import drafts, proposal, running
+from tests.operator.recount import sound
 from tests.redis_faults.servers import FaultyServer
-from tests.redis_faults.workers import logged
+from tests.redis_faults.workers import at_work, finished, logged
 from tests.servers import until
 from tests.worker.relays import capture, orders, submit, taken_twice
 
@@ -49,6 +50,32 @@ async def test_a_worker_whose_ledger_is_gone_stops_aloud_and_creates_nothing(
         assert len(told) == len({(line["chunk"], line["index"]) for line in told})
         assert sum(line["state"] == "sent" for line in told) >= relay.mailbox.accepted - 2
         assert relay.mailbox.accepted < 40
+    assert not taken_twice(relay)
+
+
+async def test_a_ledger_that_was_emptied_goes_on_from_a_copy_of_its_file_and_sends_nobody_twice(
+    server: FaultyServer, tmp_path: Path
+) -> None:
+    """The copy ends before the order that emptied it; what was on the wire at that moment is in doubt."""
+    async with open_ledgers(server.url, prefix="t", lease_s=0.6) as ledgers, capture(tmp_path) as relay:
+        people = [f"slow+50ms-{row}@x.test" for row in range(40)]
+        campaign = await submit(ledgers, relay, people, connections=2, chunk=10)
+        async with WorkerProcess(orders(ledgers, lease_s=0.6)) as worker:
+            working = asyncio.create_task(worker.run())
+            await until(lambda: relay.mailbox.accepted >= 6)
+            whole = server.written
+            server.say("FLUSHALL")
+            with pytest.raises(UsageError) as caught:
+                async with asyncio.timeout(10):
+                    await working
+        assert caught.value.code == "E514"
+        written = server.trail_file.read_bytes()
+        server.restart(forgetting_from=written.index(b"FLUSHALL", whole - 1) - len(b"*1\r\n$8\r\n"))
+        async with at_work(ledgers, lease_s=0.6):
+            await until(lambda: finished(ledgers, campaign.id))
+        status = await sound(ledgers, campaign)
+    assert status.totals.sent + status.totals.in_doubt == 40
+    assert status.totals.in_doubt <= 2
     assert not taken_twice(relay)
 
 

@@ -1,6 +1,5 @@
 """A queue server that answers and does not write, may evict, or refuses the login: loud, no claims, on by itself."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,7 +78,7 @@ async def test_a_server_that_does_not_write_stops_the_claims_aloud_until_it_does
             (said,) = [line for line in logs if line["event"] == "nothing is claimed"]
             assert words.lower() in said["reason"].lower()
             before = relay.mailbox.accepted
-            await asyncio.sleep(0.5)
+            await until(lambda: _nobody_is_well(ledgers))
             assert relay.mailbox.accepted <= before + 2
             right(server)
             await until(lambda: recoveries(logs) == 1)
@@ -106,6 +105,11 @@ async def test_a_server_that_may_evict_stops_the_claims_and_the_line_that_mends_
             await until(lambda: _health(ledgers, "ok"))
         assert relay.mailbox.accepted == 1
         await sound(ledgers, campaign)
+
+
+async def _nobody_is_well(ledgers: Ledgers) -> bool:
+    """A worker that cannot say how it is has not been heard of for a lease."""
+    return not any(worker.is_healthy for worker in await ledgers.fleet.alive())
 
 
 async def _health(ledgers: Ledgers, begins: str) -> bool:

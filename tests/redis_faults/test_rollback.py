@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
 
 import pytest
 import structlog.testing
@@ -33,6 +34,7 @@ from tests.operator.recount import sound
 from tests.redis_faults.servers import FaultyServer
 
 LEASE_S = 10
+PRELUDE = files("mailer.backends.redis.scripts").joinpath("prelude.lua").read_text(encoding="utf-8")
 
 
 @dataclass
@@ -93,7 +95,9 @@ def replayer_of(ledgers: Ledgers, worker: Hand) -> Replayer:
 
 
 async def run_id(ledgers: Ledgers) -> str:
-    return str((await ledgers.redis.info())["run_id"])
+    """This start of the server, as the scripts call it."""
+    found: bytes = await ledgers.redis.eval(f"{PRELUDE}\nreturn run_id()", 0)
+    return found.decode()
 
 
 @asynccontextmanager

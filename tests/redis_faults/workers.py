@@ -1,16 +1,22 @@
 """Worker processes in the loop of a test, and what they say."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog.testing
 
 from mailer.backends.redis.ledgers import Ledgers
+from mailer.config.orders import Orders, write_orders
 from mailer.vocabulary.campaign import CampaignState
 from mailer.worker.process import WorkerProcess
 from tests.worker.relays import orders
+
+ROOT = Path(__file__).parents[2]
 
 Logs = list[MutableMapping[str, Any]]
 
@@ -48,3 +54,36 @@ def troubles(lines: Logs) -> list[str]:
 def recoveries(lines: Logs) -> int:
     """How often a worker said that it goes on."""
     return sum(line["event"] == "claiming again" for line in lines)
+
+
+class Process:
+    """A worker in a process of its own, which may be killed."""
+
+    def __init__(self, child: asyncio.subprocess.Process) -> None:
+        self.child = child
+
+    async def kill(self) -> None:
+        """End it as the kernel does that has no memory left, and wait until it is gone."""
+        if self.child.returncode is None:
+            self.child.kill()
+        await self.child.wait()
+
+
+@asynccontextmanager
+async def process_of(told: Orders) -> AsyncIterator[Process]:
+    """A worker process with these orders; what is left of it is killed at the end of the block."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "mailer.worker"),
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    worker = Process(child)
+    try:
+        assert child.stdin is not None
+        child.stdin.write(write_orders(told))
+        yield worker
+    finally:
+        await worker.kill()

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mailer.backends.redis.damage import legible
 from mailer.backends.redis.dropping import drop
 from mailer.backends.redis.identity import Identity
 from mailer.backends.redis.keys import Keys
 from mailer.backends.redis.scripts import BEGIN, CONTROL, FORGET, OPEN
 from mailer.backends.redis.server import redis_ms
 from mailer.vocabulary.campaign import Campaign, CampaignState, CampaignStatus, PausedBy
-from mailer.vocabulary.errors import UsageError
+from mailer.vocabulary.errors import QueueError, UsageError
 from mailer.vocabulary.totals import Totals
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Campaigns:
             name = self.keys.campaign(campaign_id)
             opened: bytes | None = await OPEN(self.redis, [name], record, proposal.delivery.priority)
             if opened is not None:
-                standing = _decode(opened)
+                with legible(campaign_id):
+                    standing = _decode(opened)
                 if standing.key != proposal.key:
                     # Two campaigns drew the same id at the same moment; the later one draws again.
                     await FORGET(self.redis, [self.keys.by_key], proposal.key, campaign_id)
@@ -72,10 +74,17 @@ class Campaigns:
         """The campaign with this idempotency key, if any."""
         known = await self.redis.hget(self.keys.by_key, key)
         record = await self.redis.hget(self.keys.campaign(known.decode()), "record") if known is not None else None
-        return _decode(record) if record is not None else None
+        if known is None or record is None:
+            return None
+        with legible(known.decode("utf-8", "replace")):
+            return _decode(record)
 
     async def status(self, campaign_id: str) -> CampaignStatus:
-        """Where a campaign stands. Raises `UsageError` E109."""
+        """Where a campaign stands. Raises `UsageError` E109, `QueueError` E518."""
+        with legible(campaign_id):
+            return await self._status(campaign_id)
+
+    async def _status(self, campaign_id: str) -> CampaignStatus:
         async with self.redis.pipeline(transaction=True) as pipe:
             pipe.hgetall(self.keys.campaign(campaign_id))
             pipe.zrange(self.keys.base(campaign_id) + "due", 0, 0, withscores=True)
@@ -129,7 +138,11 @@ class Campaigns:
         """True when no running campaign has anything queued, due or in somebody's hands."""
         now = await redis_ms(self.redis)
         for campaign_id in await self.live():
-            status = await self.status(campaign_id)
+            try:
+                status = await self.status(campaign_id)
+            except QueueError:
+                # Nobody can work on what cannot be read.
+                continue
             if status.state is not CampaignState.RUNNING or not status.totals.open:
                 continue
             if not status.is_resting or (status.next_due_ms or 0) <= now:

@@ -56,6 +56,7 @@ class Event(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return STATES[self.letter]
 
 
+_LENGTH = struct.Struct(">H")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Event).decode
 
@@ -87,13 +88,15 @@ def event_of(index: int, outcome: Outcome, attempt: Attempt) -> Event:
 def frame(event: Event) -> bytes:
     """An event as it is appended: two bytes of length, then msgpack."""
     body = _encode(event)
-    return struct.pack(">H", len(body)) + body
+    return _LENGTH.pack(len(body)) + body
 
 
 def read_events(log: bytes) -> Iterator[Event]:
     """The events of a chunk in the order they were written. Raises `ValueError` where the bytes are no such log."""
     at = 0
     while at < len(log):
-        (length,) = struct.unpack_from(">H", log, at)
+        if len(log) - at < _LENGTH.size:
+            raise ValueError("it ends amid an event")
+        (length,) = _LENGTH.unpack_from(log, at)
         yield _decode(log[at + 2 : at + 2 + length])
         at += 2 + length
