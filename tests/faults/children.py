@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mailer import failpoints
 from mailer.worker import __main__ as worker
 from tests.faults import mutants
+from tests.faults.io_errors import break_at
 from tests.faults.mailing import Mailing, submit
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ def live(birth: "Birth") -> int:
     if birth.mutant:
         mutants.become(birth.mutant)
     failpoints.arm(birth.failpoints)
+    if birth.io_error:
+        break_at(birth.io_error)
     if birth.kind == "worker":
         return worker.main()
     asyncio.run(submit(Mailing(**birth.arguments)))

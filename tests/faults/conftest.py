@@ -9,7 +9,7 @@ from tests.faults.rounds import Bench, Benches
 from tests.faults.slots import scratch
 from tests.relays.certificates import good
 
-SIDE_BY_SIDE = 5
+SIDE_BY_SIDE = 8
 
 
 def pytest_configure(config: pytest.Config) -> None:

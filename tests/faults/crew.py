@@ -45,6 +45,7 @@ class Crew:
         self._births: asyncio.Queue[int] = asyncio.Queue()
         self._lock = asyncio.Lock()
         self._born = 0
+        self._change = asyncio.Event()
         nursery.setblocking(False)
         asyncio.get_running_loop().add_reader(nursery.fileno(), self._hear)
 
@@ -69,16 +70,24 @@ class Crew:
         """Workers that are alive, and neither stopped nor told to end."""
         return [member for member in self.alive if member.name[0] == "w" and not member.told_to_end]
 
+    async def changed(self, *, within: float) -> None:
+        """Wait until somebody has ended since this was last asked, at most so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._change.wait()
+        self._change.clear()
+
     def named(self, name: str) -> Member | None:
         """Who calls himself this in EHLO, if he is alive."""
         return next((member for member in self.alive if member.name == name.partition(".")[0]), None)
 
-    async def worker(self, orders: Orders, *, failpoints: str = "", mutant: str = "") -> Member:
+    async def worker(self, orders: Orders, *, failpoints: str = "", io_error: str = "", mutant: str = "") -> Member:
         """Start a worker process; its EHLO name is its own."""
         self._born += 1
         name = f"w{self._born}"
         told = msgspec.structs.replace(orders, smtp=orders.smtp | {"local_hostname": f"{name}.test"})
-        birth = Birth(kind="worker", log=str(self._folder / f"{name}.log"), failpoints=failpoints, mutant=mutant)
+        log = str(self._folder / f"{name}.log")
+        birth = Birth(kind="worker", log=log, failpoints=failpoints, io_error=io_error, mutant=mutant)
         member = await self._bear(name, birth)
         os.write(member.stdin, write_orders(told))
         return member
@@ -121,4 +130,5 @@ class Crew:
     def _bury(self, member: Member, status: int) -> None:
         member.status = status
         member.gone.set()
+        self._change.set()
         os.close(member.stdin)

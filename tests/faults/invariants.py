@@ -36,7 +36,9 @@ class Evidence:
     left_behind: list[str] = field(default_factory=list)
     """What dead owners still hold, and processes that did not end."""
     resends: Mapping[str, int] = field(default_factory=dict)
-    """How often an operator let a recipient be sent to again."""
+    """How often somebody was let to be sent to again, by the operator or by the campaign's policy."""
+    settled: frozenset[str] = frozenset()
+    """Of whom the operator has said what became of them."""
     is_rolled_back: bool = False
     """The queue server has forgotten a part of the trail."""
     texts: Mapping[str, bytes] = field(default_factory=dict)
@@ -52,13 +54,15 @@ class Tally:
 
     @property
     def line(self) -> str:
-        """The report line."""
+        """The report line: messages begun, recipients accepted into the ledger, and what became of these."""
         told = self.figures
+        ends = ("sent", "refused", "failed", "cancelled", "suppressed")
         return (
-            f"attempted={told['attempted']} accepted={told['accepted']} sent={told['sent']} refused={told['refused']} "
-            f"failed={told['failed']} cancelled={told['cancelled']} in_doubt={told['in_doubt']} "
-            f"(accepted 0: {told['in_doubt_0']}, accepted 1: {told['in_doubt_1']}) "
-            f"lost={told['lost']} duplicated={told['duplicated']} unexpected={told['unexpected']}"
+            f"attempted={told['attempted']} accepted={told['accepted']} "
+            + " ".join(f"{name}={told[name]}" for name in ends)
+            + f" in_doubt={told['in_doubt']} (the relay had accepted {told['in_doubt_1']}, not {told['in_doubt_0']})"
+            f" resends={told['resends']}"
+            f" lost={told['lost']} duplicated={told['duplicated']} unexpected={told['unexpected']}"
         )
 
 
@@ -70,15 +74,16 @@ def check(evidence: Evidence) -> list[str]:
 def tally(evidence: Evidence) -> Tally:
     """Count what became of everybody."""
     given = _given(evidence)
-    figures: Counter[str] = Counter(recipients=len(evidence.records), accepted=given.total())
+    figures: Counter[str] = Counter(accepted=len(evidence.records), given=given.total())
     for record in evidence.records:
         figures[record.state.value] += 1
         count = given[record.email]
         if record.state is State.IN_DOUBT:
             figures[f"in_doubt_{min(1, count)}"] += 1
-        figures["lost"] += record.state is State.SENT and not count
+        figures["lost"] += record.state is State.SENT and not count and record.email not in evidence.settled
         figures["duplicated"] += count > 1 + evidence.resends.get(record.email, 0)
         figures["attempted"] += marks(evidence.histories.get(record.email, []))
+    figures["resends"] = sum(evidence.resends.values())
     figures["lost"] += max(0, evidence.status.totals.accepted - len(evidence.records))
     figures["unexpected"] += len(check(evidence))
     return Tally(figures)
@@ -125,18 +130,19 @@ def _violations(evidence: Evidence) -> Iterator[str]:
 def _of_one(record: RecipientRecord, given: int, evidence: Evidence) -> Iterator[str]:
     resends = evidence.resends.get(record.email, 0)
     history = evidence.histories.get(record.email, [])
-    if record.state is State.SENT and given < 1 and not resends:
+    is_settled = record.email in evidence.settled
+    if record.state is State.SENT and given < 1 and not is_settled:
         yield f"3 phantom: {record.email} is sent, and the relay has nothing"
     if given > 1 + resends:
         yield f"4 duplicate: {record.email} was given {given} times, and is {record.state}"
-    if record.state in _NOT_GIVEN and given > resends:
+    if record.state in _NOT_GIVEN and given > resends and not is_settled:
         yield f"5 not a refusal: {record.email} is {record.state}, and the relay took it"
     if record.state is State.IN_DOUBT and not evidence.is_rolled_back and not marks(history):
         yield f"6 in doubt: {record.email} without a mark"
     if given and not evidence.is_rolled_back and not marks(history):
         yield f"6 in doubt: {record.email} was given without a mark"
     if not evidence.is_rolled_back:
-        for words in wrong_steps(history, resends=resends):
+        for words in wrong_steps(history, is_decided=bool(resends or is_settled)):
             yield f"8 final: {record.email}: {words} ({''.join(letter for letter, _, _ in history)})"
 
 
@@ -146,7 +152,8 @@ def _wrong_words(evidence: Evidence, by_address: Mapping[str, RecipientRecord]) 
         denied.setdefault(entry.recipient, set()).add((entry.code, entry.text))
     for record in by_address.values():
         words = (record.code, record.words)
-        if record.state is State.REFUSED and words not in denied.get(record.email, set()):
+        is_ours = record.email in evidence.settled
+        if record.state is State.REFUSED and not is_ours and words not in denied.get(record.email, set()):
             yield f"11 refusal: {record.email} has {words}, the relay said {denied.get(record.email)}"
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mailer.backends.attachment_files import AttachmentFolder
 from mailer.backends.redis.ledgers import open_ledgers
@@ -26,11 +26,15 @@ class Mailing:
     port: int
     ca_pem: str
     people: int
+    first: int = 0
+    """The number of the first of them: nobody is in two campaigns."""
+    key: str = "one"
     chunk: int = 5
     connections: int = 2
     pipelining: bool = True
     body_bytes: int = 0
     reply_timeout: float = 5.0
+    on_doubt: Literal["hold", "resend"] = "hold"
 
     def to_dict(self) -> dict[str, Any]:
         """What `Mailing(**...)` takes."""
@@ -43,7 +47,7 @@ class Mailing:
 
     def addresses(self) -> list[str]:
         """Who is accepted, in order of their rows."""
-        return [f"p{number}@x{number % 3}.test" for number in range(self.people)]
+        return [f"p{number}@x{number % 3}.test" for number in range(self.first, self.first + self.people)]
 
     def write(self) -> None:
         """Put list and template into the folder."""
@@ -65,7 +69,7 @@ async def submit(mailing: Mailing) -> Submitted:
             sender="News <news@acme.test>",
             recipients="people.csv",
             headers={"X-Marker": "{{ marker }}"},
-            key="one",
+            key=mailing.key,
         ),
         SmtpSettings(
             url=f"smtp+starttls://{USER}@localhost:{mailing.port}",
@@ -75,7 +79,7 @@ async def submit(mailing: Mailing) -> Submitted:
             command_timeout=5,
             reply_timeout=mailing.reply_timeout,
         ),
-        DeliverySettings(retry_delays=(0.1, 0.2), max_age=3600),
+        DeliverySettings(retry_delays=(0.1, 0.2), max_age=3600, on_doubt=mailing.on_doubt),
         base=Path(mailing.folder),
         attachments=Path(mailing.folder),
         open_source=lambda spec, base, needed: open_source(spec, base=base, needed=needed),

@@ -35,13 +35,27 @@ IN_A_SESSION = ("m6",)
 """To be seen where a send is cancelled and its process goes on; a worker ends then. See `cancellation`."""
 
 
+class NotAMutantError(Exception):
+    """What a mutant changes is not there any more: it would be as right as the original."""
+
+
 def become(name: str) -> None:
-    """Make this process wrong in one way."""
+    """Make this process wrong in one way. Raises NotAMutantError when there is nothing left to be made wrong."""
     _MUTATIONS[name]()
 
 
+def _put(owner: Any, name: str, wrong: Any) -> Any:
+    """Put something wrong in the place of what is there; returns what was there."""
+    right = getattr(owner, name, None)
+    if right is None:
+        raise NotAMutantError(f"{owner.__name__} has no {name}")
+    setattr(owner, name, wrong)
+    return right
+
+
 def _rewrite(script: Script, old: str, new: str) -> None:
-    assert old in script.body, f"the script has changed: {old}"
+    if old not in script.body:
+        raise NotAMutantError(f"no script has this line: {old}")
     script.body = script.body.replace(old, new)
     script.sha = hashlib.sha1(script.body.encode(), usedforsecurity=False).hexdigest()
 
@@ -50,7 +64,7 @@ def _m1() -> None:
     async def always() -> bool:
         return True
 
-    RedisDelivery.permit = lambda *_: always  # type: ignore[method-assign]  # a mutant
+    _put(RedisDelivery, "permit", lambda *_: always)
 
 
 def _m2() -> None:
@@ -58,8 +72,6 @@ def _m2() -> None:
 
 
 def _m3() -> None:
-    permit = RedisDelivery.permit
-
     def early(self: RedisDelivery, claim: Any, recipients: Sequence[Any]) -> Callable[[], Any]:
         ask = permit(self, claim, recipients)
 
@@ -72,7 +84,7 @@ def _m3() -> None:
 
         return asked
 
-    RedisDelivery.permit = early  # type: ignore[method-assign]  # a mutant
+    permit = _put(RedisDelivery, "permit", early)
 
 
 def _m4() -> None:
@@ -95,17 +107,15 @@ def _m6() -> None:
         await transaction.run(permit)
         self._settle(transaction)
 
-    SmtpSession._run = run  # type: ignore[method-assign]  # a mutant
+    _put(SmtpSession, "_run", run)
 
 
 def _m7() -> None:
-    send = Recorder._send
-
     async def careless(self: Recorder, batch: list[Any]) -> list[int] | None:
         answers = await send(self, batch)
         return [LOST] * len(batch) if answers is None else answers
 
-    Recorder._send = careless  # type: ignore[method-assign]  # a mutant
+    send = _put(Recorder, "_send", careless)
 
 
 def _m8() -> None:
@@ -120,7 +130,7 @@ def _m9() -> None:
     async def forgetful(self: Replayer) -> int:
         return 0
 
-    Replayer.replay = forgetful  # type: ignore[method-assign]  # a mutant
+    _put(Replayer, "replay", forgetful)
 
 
 def _m10() -> None:
@@ -129,8 +139,6 @@ def _m10() -> None:
 
 
 def _m11() -> None:
-    permit = RedisDelivery.permit
-
     def deaf(self: RedisDelivery, claim: Any, recipients: Sequence[Any]) -> Callable[[], Any]:
         ask = permit(self, claim, recipients)
 
@@ -140,11 +148,11 @@ def _m11() -> None:
 
         return asked
 
-    RedisDelivery.permit = deaf  # type: ignore[method-assign]  # a mutant
+    permit = _put(RedisDelivery, "permit", deaf)
 
 
 def _m12() -> None:
-    judging._CUT_AFTER_BODY = judging._CUT_BEFORE_BODY
+    _put(judging, "_CUT_AFTER_BODY", judging._CUT_BEFORE_BODY)
 
 
 def _m13() -> None:

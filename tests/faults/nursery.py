@@ -20,6 +20,7 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
     arguments: dict[str, Any] = {}
     log: str
     failpoints: str = ""
+    io_error: str = ""
     mutant: str = ""
 
 
@@ -62,11 +63,15 @@ def serve(orders: socket.socket) -> None:
     """Fork a child for every order until nobody gives any more."""
     import tests.faults.children  # noqa: F401 (now, so that no child has to)
 
+    alive = set[int]()
+
     def reap(*_: object) -> None:
         with suppress(ChildProcessError, OSError):
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                alive.discard(found[0])
                 orders.send(b"G" + msgspec.json.encode(Gone(found[0], os.waitstatus_to_exitcode(found[1]))))
 
+    "".encode("idna")  # its codec is a module of its own
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, reap)
@@ -75,6 +80,9 @@ def serve(orders: socket.socket) -> None:
     while True:
         message, descriptors, _, _ = socket.recv_fds(orders, MOST, 1)
         if not message:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for pid in alive:
+                os.kill(pid, signal.SIGKILL)
             return
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         pid = os.fork()
@@ -82,6 +90,7 @@ def serve(orders: socket.socket) -> None:
             _live(msgspec.json.decode(message, type=Birth), descriptors[0])
         for descriptor in descriptors:
             os.close(descriptor)
+        alive.add(pid)
         orders.send(b"B%d" % pid)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
@@ -10,25 +11,35 @@ from tests.faults.steps import Step
 STEPS = tuple(Step)
 ON_WIRE = (Step.MAIL, Step.RCPT, Step.DATA, Step.BODY, Step.DOT, Step.FSYNCED, Step.REPLIED)
 _KINDS = {
-    "kill_worker": 10,
-    "kill_redis": 4,
+    "kill_worker": 40,
+    "kill_redis": 9,
+    "failpoint": 14,
+    "kill_producer": 3,
+    "stop": 3,
     "term": 2,
     "term_twice": 1,
-    "stop": 2,
-    "cut": 3,
-    "reset": 2,
+    "cut": 2,
+    "reset": 1,
+    "cut_stream": 3,
+    "io_error": 3,
     "421": 2,
     "4xx": 2,
+    "5xx": 1,
     "tarpit": 1,
-    "cannot_write": 1,
+    "out_of_memory": 1,
+    "no_replicas": 1,
+    "read_only": 1,
+    "retry": 1,
+    "resolve": 1,
     "pause": 1,
     "cancel": 1,
-    "kill_producer": 2,
-    "failpoint": 3,
 }
+_WITHOUT_STEP = ("out_of_memory", "no_replicas", "read_only", "retry", "resolve", "pause", "cancel")
 _ANY_TIME = ("kill_worker", "kill_redis", "term", "term_twice", "stop")
-_HARMLESS = ("cut", "reset", "421", "4xx", "tarpit")
+_HARMLESS = ("cut", "reset", "421", "4xx", "5xx", "tarpit")
 _POINTS = ("after_claim", "before_mark", "after_mark", "dot_written", "reply_read", "before_record", "after_record")
+_LASTS_S = {"kill_redis": (0.05, 0.6), "stop": (0.3, 2.5), "tarpit": (0.1, 0.6), "roll_back": (0.2, 0.2)}
+"""From when to when something lasts; the refusal of writes likewise, up to two leases."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +53,11 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 1
     after_s: float = 0.0
     point: str = ""
-    down_s: float = 0.2
-    """How long a queue server stays away."""
+    for_s: float = 0.2
+    """How long a queue server stays away or refuses, a process stands still, a relay is slow."""
+    direction: Literal["up", "down"] = "up"
+    byte: int = 0
+    """A `cut_stream` ends the `count`-th connection behind this byte from the worker (`up`) or from the relay."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,10 +71,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 1
     pipelining: bool = True
     body_bytes: int = 0
+    on_doubt: Literal["hold", "resend"] = "hold"
     refused: tuple[int, ...] = ()
     greylisted: tuple[int, ...] = ()
     refused_at_dot: tuple[int, ...] = ()
     faults: tuple[Fault, ...] = ()
+    deadline_s: float = 50.0
+    """How long it may take until nobody is open any more; most rounds are over in two seconds."""
 
     @property
     def words(self) -> str:
@@ -88,6 +105,7 @@ def random_plan(seed: int) -> Plan:
         connections=rng.randint(1, 3),
         pipelining=rng.random() < 0.7,
         body_bytes=rng.choice((0, 0, 0, 3000, 200_000)),
+        on_doubt="resend" if rng.random() < 0.15 else "hold",
         refused=tuple(sorted(who for who, kind in zip(special, kinds, strict=True) if kind == 0)),
         greylisted=tuple(sorted(who for who, kind in zip(special, kinds, strict=True) if kind == 1)),
         refused_at_dot=tuple(sorted(who for who, kind in zip(special, kinds, strict=True) if kind == 2)),
@@ -101,22 +119,32 @@ def _faults(rng: random.Random, people: int) -> tuple[Fault, ...]:
         others = [fault for fault in (_fault(rng, people) for _ in range(3)) if fault.kind in _HARMLESS]
         step, count = rng.choice(ON_WIRE), rng.randint(2, people)
         return (Fault(kind="roll_back", step=step, count=count, after_s=rng.uniform(0, 1)), *others)
-    return tuple(_fault(rng, people) for _ in range(rng.randint(1, 4)))
+    return tuple(_fault(rng, people) for _ in range(rng.choice((1, 2, 3, 3, 4, 4, 5, 6))))
 
 
 def _fault(rng: random.Random, people: int) -> Fault:
     kind = rng.choices(list(_KINDS), list(_KINDS.values()))[0]
+    for_s = round(rng.uniform(*_LASTS_S.get(kind, (0.1, 2.0))), 2)
     if kind == "failpoint":
         return Fault(kind=kind, point=f"{rng.choice(_POINTS)}:{rng.randint(1, people)}")
+    if kind == "io_error":
+        where = rng.choice(("redis_call", "redis_answer", "smtp_write"))
+        return Fault(kind=kind, point=f"{where}:{rng.randint(1, 12 if where == 'smtp_write' else 80)}")
     if kind == "kill_producer":
         return Fault(kind=kind, after_s=rng.uniform(0, 0.03))
-    if kind in ("pause", "cancel", "cannot_write") or (kind in _ANY_TIME and rng.random() < 0.2):
-        return Fault(kind=kind, after_s=rng.uniform(0, 0.5))
+    if kind == "cut_stream":
+        # The handshakes are over behind some 900 bytes from the worker, and 2500 from the relay.
+        most = 900 + 600 * people if rng.random() < 0.7 else 900
+        direction: Literal["up", "down"] = "up" if rng.random() < 0.5 else "down"
+        return Fault(kind=kind, count=rng.randint(1, 2), direction=direction, byte=rng.randint(0, most))
+    if kind in _WITHOUT_STEP or (kind in _ANY_TIME and rng.random() < 0.2):
+        late = 2.0 if kind in ("retry", "resolve") else 0.3
+        return Fault(kind=kind, after_s=rng.uniform(0, late), for_s=for_s)
     step = rng.choice(STEPS if rng.random() < 0.3 else ON_WIRE)
-    if kind in ("421", "4xx"):
-        # At MAIL a 4xx is about the route, which rests for minutes then.
-        step = rng.choice((Step.RCPT, Step.DATA, Step.DOT))
-    return Fault(kind=kind, step=step, count=rng.randint(1, people if step in ON_WIRE else 2))
+    if kind in ("421", "4xx", "5xx"):
+        # At MAIL a no is about the route, which rests for minutes then, or about the sender.
+        step = rng.choice((Step.RCPT, Step.DATA, Step.DOT) if kind != "5xx" else (Step.RCPT, Step.DOT))
+    return Fault(kind=kind, step=step, count=rng.randint(1, people if step in ON_WIRE else 2), for_s=for_s)
 
 
 def smaller(plan: Plan) -> Iterator[Plan]:
@@ -127,7 +155,14 @@ def smaller(plan: Plan) -> Iterator[Plan]:
     for name in ("refused", "greylisted", "refused_at_dot"):
         if getattr(plan, name):
             yield replace(plan, **{name: ()})
-    for name, least in (("producers", 1), ("workers", 1), ("connections", 1), ("body_bytes", 0), ("pipelining", True)):
+    for name, least in (
+        ("producers", 1),
+        ("workers", 1),
+        ("connections", 1),
+        ("body_bytes", 0),
+        ("pipelining", True),
+        ("on_doubt", "hold"),
+    ):
         if getattr(plan, name) != least:
             yield replace(plan, **{name: least})
     if plan.people > 1:

@@ -59,6 +59,8 @@ class Proxy:
     up: Harm = field(default_factory=Harm)
     down: Harm = field(default_factory=Harm)
     only: int | None = None
+    planned: dict[int, tuple[Harm, Harm]] = field(default_factory=dict)
+    """What happens to single connections by their number, the first is 1: up and down."""
     listens_on: int = 0
     connections: list[Passed] = field(default_factory=list)
     _server: asyncio.Server | None = None
@@ -81,6 +83,7 @@ class Proxy:
         self.connections.append(passed)
         is_harmed = self.only is None or len(self.connections) <= self.only
         up, down = (self.up, self.down) if is_harmed else (Harm(), Harm())
+        up, down = self.planned.get(len(self.connections), (up, down))
         relay_reader, relay_writer = await asyncio.open_connection("127.0.0.1", self.port)
         both = (writer, relay_writer)
         for side in both:

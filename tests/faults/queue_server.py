@@ -1,5 +1,6 @@
 """A queue server that a test may kill, roll back and start again; what it has written is the trail of the whole run."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -57,6 +58,12 @@ class QueueServer:
             self._process.wait()
             self._process = None
 
+    def abandon(self) -> None:
+        """End it without waiting; whoever calls ends, too."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
+
     @property
     def is_running(self) -> bool:
         """True from its start until it is killed."""
@@ -88,3 +95,9 @@ class QueueServer:
     def trail_size(self) -> int:
         """Its bytes so far."""
         return self.trail_file.stat().st_size
+
+    def written(self, since: int = 0) -> bytes:
+        """The trail from this byte on."""
+        with self.trail_file.open("rb") as file:
+            file.seek(since)
+            return file.read()

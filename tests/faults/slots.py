@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import struct
 import tempfile
 import traceback
 from collections.abc import Iterable, Iterator
@@ -11,12 +10,14 @@ from pathlib import Path
 
 import msgspec
 
+from mailer.worker.event_loop import new_event_loop
 from tests.faults import nursery
-from tests.faults.plans import Plan, random_plan
+from tests.faults.plans import Plan, read_plan
 from tests.faults.rounds import Bench
 from tests.relays.certificates import good
 
-_TOKEN = struct.Struct("q")
+_PAGE = 4096
+"""What a pipe takes and gives in one piece."""
 _MOST_WORDS = 3000
 
 
@@ -24,6 +25,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     """What a slot says of one round."""
 
     seed: int
+    plan: str
     violations: list[str]
     figures: dict[str, int]
     kills: int
@@ -37,9 +39,9 @@ def scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="mailer-faults-", dir=place))
 
 
-def carry_out(seeds: Iterable[int], *, slots: int, mutant: str = "") -> Iterator[Told]:
-    """Carry out the plans of these seeds, so many at a time; tells them as they end."""
-    waiting = iter(seeds)
+def carry_out(plans: Iterable[Plan], *, slots: int, mutant: str = "") -> Iterator[Told]:
+    """Carry out these plans, so many at a time; tells them as they end."""
+    waiting = iter(plans)
     tokens, give = os.pipe()
     hear, tell = os.pipe()
     children = [_slot(tokens, tell, mutant, (give, hear)) for _ in range(slots)]
@@ -47,8 +49,8 @@ def carry_out(seeds: Iterable[int], *, slots: int, mutant: str = "") -> Iterator
     os.close(tell)
     given = ended = 0
     try:
-        for seed in _first(waiting, slots + 2):
-            os.write(give, _TOKEN.pack(seed))
+        for plan in _first(waiting, slots + 2):
+            os.write(give, _page(plan))
             given += 1
         with os.fdopen(hear, "rb") as lines:
             while ended < given:
@@ -57,8 +59,8 @@ def carry_out(seeds: Iterable[int], *, slots: int, mutant: str = "") -> Iterator
                     raise RuntimeError("a slot has ended early")
                 ended += 1
                 yield msgspec.json.decode(line, type=Told)
-                for seed in _first(waiting, 1):
-                    os.write(give, _TOKEN.pack(seed))
+                for plan in _first(waiting, 1):
+                    os.write(give, _page(plan))
                     given += 1
     finally:
         os.close(give)
@@ -68,13 +70,20 @@ def carry_out(seeds: Iterable[int], *, slots: int, mutant: str = "") -> Iterator
             os.waitpid(child, 0)
 
 
-def _first(seeds: Iterator[int], count: int) -> Iterator[int]:
-    for _, seed in zip(range(count), seeds, strict=False):
-        yield seed
+def _first(plans: Iterator[Plan], count: int) -> Iterator[Plan]:
+    for _, plan in zip(range(count), plans, strict=False):
+        yield plan
+
+
+def _page(plan: Plan) -> bytes:
+    """All plans are of one length in the pipe that many read from: none gets a piece of another's."""
+    words = plan.words.encode()
+    assert len(words) < _PAGE, "a plan is too long"
+    return words.ljust(_PAGE)
 
 
 def _slot(tokens: int, tell: int, mutant: str, others: tuple[int, ...]) -> int:
-    """Fork a slot; it ends when there are no more seeds."""
+    """Fork a slot; it ends when there are no more plans."""
     certificates = good()
     pid = os.fork()
     if pid:
@@ -86,13 +95,14 @@ def _slot(tokens: int, tell: int, mutant: str, others: tuple[int, ...]) -> int:
         bench = Bench(scratch(), nursery.forked(), certificates)
 
         def leave(*_: object) -> None:
-            bench.close()
+            # Wherever it was: what was begun to be closed in order may hold locks.
+            bench.abandon()
             os._exit(0)
 
         signal.signal(signal.SIGTERM, leave)
-        while token := os.read(tokens, _TOKEN.size):
-            os.write(tell, _one(bench, random_plan(_TOKEN.unpack(token)[0]), mutant))
-        bench.close()
+        while page := os.read(tokens, _PAGE):
+            os.write(tell, _one(bench, read_plan(page.decode()), mutant))
+        bench.abandon()
     except BaseException:
         traceback.print_exc()
     finally:
@@ -101,14 +111,16 @@ def _slot(tokens: int, tell: int, mutant: str, others: tuple[int, ...]) -> int:
 
 def _one(bench: Bench, plan: Plan, mutant: str) -> bytes:
     try:
-        result = asyncio.run(bench.carry_out(plan, mutant=mutant))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            result = runner.run(bench.carry_out(plan, mutant=mutant))
     except Exception:
         bench.queue.empty()
         words = traceback.format_exc()[-_MOST_WORDS:]
-        told = Told(seed=plan.seed, violations=[words], figures={"unexpected": 1}, kills=0, seconds=0)
+        told = Told(seed=plan.seed, plan=plan.words, violations=[words], figures={"unexpected": 1}, kills=0, seconds=0)
     else:
         told = Told(
             seed=plan.seed,
+            plan=plan.words,
             violations=[words[:300] for words in result.violations[:8]],
             figures=dict(result.tally.figures),
             kills=result.kills,

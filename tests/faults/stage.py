@@ -13,23 +13,23 @@ from typing import Self
 
 from redis.exceptions import RedisError
 
-from mailer.backends.redis.chunk_parts import read_parts
 from mailer.backends.redis.ledgers import Ledgers
-from mailer.backends.redis.verification import verify
 from mailer.config.orders import Orders
 from mailer.vocabulary.campaign import Campaign, CampaignState, CampaignStatus
 from mailer.vocabulary.errors import MailerError
 from tests.faults.crew import Crew, Member
+from tests.faults.gathering import gathered
 from tests.faults.invariants import Evidence
 from tests.faults.mailing import PASSWORD, Mailing, submit
-from tests.faults.plans import Plan
+from tests.faults.plans import Fault, Plan
+from tests.faults.proxy import Harm, Proxy
 from tests.faults.queue_server import QueueServer
 from tests.faults.sink import Sink
 from tests.faults.steps import Hook, Step
-from tests.faults.trail import Value, read_trail
 from tests.relays.certificates import Certificates
 
 LEASE_S = 1.0
+LOOK_S = 0.12
 PASSING = (RedisError, OSError, MailerError)
 REFUSAL = b"550 5.1.1 no such user here\r\n"
 GREYLIST = b"450 4.2.0 greylisted, come again\r\n"
@@ -66,6 +66,7 @@ class Stage:
             pipelining=plan.pipelining,
             certificates=certificates,
         )
+        self._proxy: Proxy | None = None
         self._crew: Crew | None = None
         self._campaign: Campaign | None = None
         self._trail_from = 0
@@ -77,6 +78,10 @@ class Stage:
     async def __aenter__(self) -> Self:
         plan = self.plan
         await self.sink.__aenter__()
+        cuts = [fault for fault in plan.faults if fault.kind == "cut_stream"]
+        if cuts:
+            self._proxy = await Proxy(self.sink.port, planned=dict(map(_planned, cuts))).__aenter__()
+            self.upsets += len(cuts)
         self._crew = Crew(self._nursery, self.folder)
         self.queue.say("FLUSHALL")
         self._trail_from = self.queue.trail_size
@@ -84,13 +89,14 @@ class Stage:
             folder=str(self.folder),
             queue_url=self.queue.url,
             prefix=f"r{plan.seed}",
-            port=self.sink.port,
+            port=self._proxy.listens_on if self._proxy is not None else self.sink.port,
             ca_pem=self.sink.certificates.ca_pem,
             people=plan.people,
             chunk=plan.chunk,
             connections=plan.connections,
             pipelining=plan.pipelining,
             body_bytes=plan.body_bytes,
+            on_doubt=plan.on_doubt,
         )
         self.mailing.write()
         names = self.mailing.addresses()
@@ -106,6 +112,8 @@ class Stage:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.crew.close()
+        if self._proxy is not None:
+            await self._proxy.__aexit__()
         await self.sink.__aexit__()
         if exc is None and not self._is_kept:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -128,12 +136,12 @@ class Stage:
         assert self._crew is not None
         return self._crew
 
-    async def worker(self, *, failpoints: str = "") -> Member:
+    async def worker(self, *, failpoints: str = "", io_error: str = "") -> Member:
         """Start a worker."""
         orders = Orders(
             queue_url=self.queue.url, prefix=self.mailing.prefix, lease_s=LEASE_S, grace_s=5.0, password=PASSWORD
         )
-        return await self.crew.worker(orders, failpoints=failpoints, mutant=self.mutant)
+        return await self.crew.worker(orders, failpoints=failpoints, io_error=io_error, mutant=self.mutant)
 
     async def submit(self) -> Campaign:
         """Accept the mailing, however often it has to be tried."""
@@ -156,7 +164,7 @@ class Stage:
                     return True
                 if status.state is CampaignState.PAUSED:
                     await ledgers.control.resume(status.campaign.id)
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(LOOK_S)
         return False
 
     async def status(self, ledgers: Ledgers) -> CampaignStatus:
@@ -181,38 +189,21 @@ class Stage:
     async def evidence(self, ledgers: Ledgers, *, in_time: bool) -> Evidence:
         """What is left, when nobody works any more."""
         assert self._campaign is not None
-        campaign = self._campaign
-        status = await ledgers.reading.status(campaign.id)
-        records = [record async for record in ledgers.reading.records(campaign)]
-        with self.queue.trail_file.open("rb") as file:
-            file.seek(self._trail_from)
-            written = file.read()
-        return Evidence(
-            status=status,
-            records=records,
+        written = self.queue.written(self._trail_from)
+        return await gathered(
+            ledgers,
+            self._campaign,
+            self.mailing,
             taken=self.sink.log.read(),
-            histories=await self._histories(ledgers, written),
-            rows_read=self.mailing.rows,
-            invalid=1,
-            duplicate=1,
-            recount=await verify(ledgers.redis, ledgers.keys, campaign.id),
+            written=written,
             upsets=self.upsets,
-            connections=self.plan.connections,
             in_time=in_time,
             left_behind=self.left_behind,
             is_rolled_back=self.is_rolled_back,
             texts={"the queue server": written} | {path.name: path.read_bytes() for path in self.folder.glob("*.log")},
-            secrets=(PASSWORD,),
         )
 
-    async def _histories(self, ledgers: Ledgers, written: bytes) -> dict[str, list[Value]]:
-        """The trail by address: recipients stand in their chunks in the order of their rows."""
-        assert self._campaign is not None
-        base = ledgers.keys.base(self._campaign.id)
-        trail = read_trail(written, base)
-        found: dict[str, list[Value]] = {}
-        chunks = sorted({chunk for chunk, _ in trail})
-        for parts in await read_parts(ledgers.redis, base, chunks):
-            for entry in (*parts.packed, *parts.unpacked):
-                found[entry.email] = trail.get((parts.number, entry.index), [])
-        return found
+
+def _planned(fault: Fault) -> tuple[int, tuple[Harm, Harm]]:
+    harm = Harm(cut_after=fault.byte)
+    return fault.count, (harm, Harm()) if fault.direction == "up" else (Harm(), harm)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.faults.plans import Fault, Plan
 from tests.faults.rounds import Benches
+from tests.faults.stage import LEASE_S
 from tests.faults.steps import Step
 
 STEPS = tuple(Step)
@@ -35,9 +36,10 @@ async def test_at_every_step_of_a_session_a_kill_loses_nobody_and_sends_nobody_a
 @pytest.mark.every_point
 async def test_the_same_for_every_message_of_a_mailing(benches: Benches, step: Step, kind: str) -> None:
     """Every step of six messages, with and without pipelining; run with `-m every_point`."""
+    lasts_s = 2.2 * LEASE_S if kind == "stop" else 0.2
     counts = range(1, 7 if step not in STEPS[:4] else 2)
     plans = [
-        Plan(people=6, pipelining=pipelining, faults=(Fault(kind=kind, step=step, count=count),))
+        Plan(people=6, pipelining=pipelining, faults=(Fault(kind=kind, step=step, count=count, for_s=lasts_s),))
         for count, pipelining in itertools.product(counts, (True, False))
     ]
     for result in await benches.carry_out(plans):

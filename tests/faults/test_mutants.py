@@ -7,28 +7,24 @@ import pytest
 from mailer.backends.smtp.session import SmtpSession
 from tests.faults import mutants
 from tests.faults.cancellation import mixed_up
-from tests.faults.plans import Fault, Plan
+from tests.faults.hunt import PLANS, find
 from tests.faults.rounds import Benches
-from tests.faults.steps import Step
+
+QUICK = ("m1", "m3", "m8", "m12")
 
 
-def _plan(*faults: Fault) -> Plan:
-    return Plan(people=4, chunk=4, faults=faults)
-
-
-PLANS = {
-    "m1": _plan(),
-    "m3": _plan(Fault(kind="cut", step=Step.BODY, count=2)),
-    "m8": _plan(),
-    "m12": _plan(Fault(kind="cut", step=Step.FSYNCED, count=2)),
-}
-
-
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", QUICK)
 async def test_a_mailer_made_wrong_on_purpose_is_found_out(benches: Benches, name: str) -> None:
     """A harness that overlooks one of them proves nothing."""
-    (result,) = await benches.carry_out([PLANS[name]], mutant=name, deadline_s=2)
+    (result,) = await benches.carry_out(PLANS[name], mutant=name)
     assert result.violations, f"not noticed: {mutants.NAMES[name]}"
+
+
+@pytest.mark.every_point
+@pytest.mark.parametrize("name", mutants.NAMES)
+def test_every_mutant_is_caught_by_an_invariant(name: str) -> None:
+    """Each with plans that the mailer as it is gets through."""
+    assert find(name).how, mutants.NAMES[name]
 
 
 async def test_a_connection_that_is_used_again_after_a_cancelled_send_is_found_out(

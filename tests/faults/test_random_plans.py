@@ -3,7 +3,7 @@
 from tests.faults.plans import Plan, random_plan, read_plan, smaller
 from tests.faults.rounds import Benches
 
-SEEDS = range(12)
+SEEDS = range(8)
 
 
 async def test_whatever_goes_wrong_everything_adds_up_in_the_end(benches: Benches) -> None:

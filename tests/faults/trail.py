@@ -32,19 +32,19 @@ def read_trail(written: bytes, base: str) -> dict[Place, list[Value]]:
     return found
 
 
-def wrong_steps(history: list[Value], *, resends: int) -> list[str]:
-    """The steps of one recipient that no rule allows, in words."""
+def wrong_steps(history: list[Value], *, is_decided: bool) -> list[str]:
+    """The steps of one recipient that no rule allows, in words. `is_decided`: a decision about a doubt is on record."""
     found = []
     before: Value = ("", 0, "")
     for now in history:
         letter, crashes, token = now
         was, crashes_before, token_before = before
-        by_operator = was in "IFR" and was and letter in "qSRF" and resends > 0
+        by_operator = was in "IFR" and was and letter in "qSRF" and is_decided
         if now == before:
             found.append(f"{was} was written twice") if was not in "cg" else None
         elif letter not in _ALLOWED.get(was, "") and not by_operator:
             found.append(f"{was or 'nothing'} became {letter}")
-        elif was == "g" and letter == "q" and crashes > crashes_before:
+        elif was == "g" and letter == "q" and crashes > crashes_before and not is_decided:
             found.append("somebody else gave back what was being sent")
         elif was in ("c", "g") and letter in "gSRFI" and token != token_before:
             found.append(f"{was} became {letter} by another token")
