@@ -1,9 +1,19 @@
-"""What every test shares."""
+"""What every test shares: the servers and the warm process are started once for all tests of a process."""
 
 import signal
+from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+from tests.cli.running import Warm, warm_process
+from tests.servers import ledgers, own_server, valkey_url
+
+__all__ = ["ledgers", "own_server", "valkey_url"]
+
+
+QUICK = "not thorough"
+"""The selection that `pyproject.toml` makes."""
 
 
 @pytest.fixture(scope="session")
@@ -11,9 +21,28 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def pytest_configure() -> None:
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """Forks for every command it is asked to run."""
+    process = warm_process()
+    yield process
+    process.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
     # Nothing is timed: a busy machine is no failure.
-    settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("untimed")
+    untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("thorough", untimed)
+    settings.register_profile("quick", untimed, max_examples=25)
+    settings.load_profile("quick" if config.option.markexpr == QUICK else "thorough")
     # A background job starts with SIGINT ignored, and so would every command that the tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Properties are held in both sets, with more examples in the thorough one.
+    if config.option.markexpr == "thorough":
+        for item in items:
+            if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
+                item.add_marker(pytest.mark.thorough)

@@ -1,8 +1,6 @@
 """What can be said of compose.yaml and the Dockerfile without a Docker engine."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import pytest
 import yaml
 
 from mailer.config.loading import load
+from tests.cli.running import Warm
 
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -24,12 +23,12 @@ def commands() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
-def test_every_command_in_it_exists(command: list[str]) -> None:
+def test_every_command_in_it_exists(command: list[str], warm: Warm, tmp_path: Path) -> None:
     assert command[0] == "mailer"
     words = [word for word in command[1:] if not word.startswith(("-", "/"))]
     verbs = words[: 2 if words[0] in ("dev", "queue", "config", "suppress") else 1]
-    run = [sys.executable, "-m", "mailer", *verbs, "--help"]
-    helped = subprocess.run(run, capture_output=True, text=True, check=True, env={"COLUMNS": "200", "PATH": ""}).stdout
+    code, helped, _ = warm.run([*verbs, "--help"], tmp_path, {"COLUMNS": "200", "PATH": ""})
+    assert code == 0
     for flag in (word for word in command if word.startswith("--")):
         assert flag in helped, command
 

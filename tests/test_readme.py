@@ -102,6 +102,7 @@ def answer_yes(command: str, folder: Path, environ: dict[str, str]) -> str:
     return out
 
 
+@pytest.mark.thorough
 def test_the_five_minutes_end_with_mail_to_everybody(desk: tuple[Path, dict[str, str], CaptureServer]) -> None:
     folder, environ, server = desk
     for line in commands("## Five minutes"):
@@ -129,12 +130,13 @@ def test_the_five_minutes_end_with_mail_to_everybody(desk: tuple[Path, dict[str,
     assert server.mailbox.accepted == 6
 
 
-def test_the_two_commands_need_python_and_pip_only() -> None:
+def test_the_commands_to_begin_with_need_python_and_pip_only() -> None:
     for command in commands("## Two commands"):
         words = set(re.findall(r"[\w./-]+", command))
         assert words <= {"python3", "-m", "venv", ".venv", ".venv/bin/pip", "install", "-q", ".", "demo", "test"} | {
             ".venv/bin/mailer",
             ".venv/bin/pytest",
+            "thorough",
         }
 
 

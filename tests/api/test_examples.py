@@ -1,11 +1,10 @@
-"""The examples run as they are, each as a program of its own, against the capture server."""
+"""The examples run as they are, each as a process of its own, against the capture server."""
 
 import os
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
+from collections.abc import Callable
 from contextlib import closing
 from email.message import EmailMessage
 from pathlib import Path
@@ -14,36 +13,46 @@ import pytest
 
 from mailer.capture.server import CaptureServer
 from mailer.testing import Outbox
+from tests.cli.running import Warm
 
+Run = Callable[..., str]
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 NAMED = {"body.txt.j2": "Dear {{ name or 'reader' }},\n", "subject.txt.j2": "Autumn\n"}
 """A template that needs the columns of `docs/scripts.md`."""
 
 
-def run(script: str | Path, *arguments: str, folder: Path) -> str:
-    """Run one of the examples, or a script elsewhere, in a folder; gives what it printed."""
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(folder / "config")}
-    command = [sys.executable, str(ROOT / "examples" / script), *arguments]
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
+@pytest.fixture
+def run(tmp_path: Path, warm: Warm) -> Run:
+    """Run one of the examples, or a script elsewhere, in the folder of the test; gives what it printed."""
+
+    def run(script: str | Path, *arguments: str) -> str:
+        environ = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+        code, out, err = warm.run([str(ROOT / "examples" / script), *arguments], tmp_path, environ)
+        assert (code, err) == (0, "")
+        return out
+
+    return run
+
+
+@pytest.fixture
+def run_twice(run: Run, smtp_capture: CaptureServer) -> Run:
+    """Run an example once and once more: the second time nobody gets anything. Gives what it printed first."""
+
+    def run_twice(script: str | Path, *arguments: str) -> str:
+        said = run(script, *arguments)
+        accepted = smtp_capture.mailbox.accepted
+        run(script, *arguments)
+        assert smtp_capture.mailbox.accepted == accepted > 0
+        return said
+
+    return run_twice
 
 
 def attached(message: EmailMessage) -> list[tuple[str | None, bytes]]:
     """Name and content of what a message carries."""
     parts = [part for part in message.walk() if part.get_filename()]
     return [(part.get_filename(), bytes(part.get_payload(decode=True))) for part in parts]
-
-
-def run_twice(script: str, *arguments: str, folder: Path, server: CaptureServer) -> str:
-    """Run an example once and once more: the second time nobody gets anything. Gives what it printed first."""
-    said = run(script, *arguments, folder=folder)
-    accepted = server.mailbox.accepted
-    run(script, *arguments, folder=folder)
-    assert server.mailbox.accepted == accepted > 0
-    return said
 
 
 def test_every_example_is_on_their_page_and_among_these_tests() -> None:
@@ -53,10 +62,10 @@ def test_every_example_is_on_their_page_and_among_these_tests() -> None:
 
 
 def test_a_newsletter_marks_addresses_that_do_not_exist_any_more(
-    tmp_path: Path, smtp_capture: CaptureServer, outbox: Outbox
+    run_twice: Run, tmp_path: Path, smtp_capture: CaptureServer, outbox: Outbox
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "people.sqlite")) as database:
-        out = run_twice("newsletter_from_database.py", "people.sqlite", folder=tmp_path, server=smtp_capture)
+        out = run_twice("newsletter_from_database.py", "people.sqlite")
         active = database.execute("select email from subscribers where active = 1 order by email").fetchall()
     assert "Delivery report  autumn-issue-" in out
     assert "bounce+550@example.com 550 5.1.1" in out
@@ -67,8 +76,10 @@ def test_a_newsletter_marks_addresses_that_do_not_exist_any_more(
     }
 
 
-def test_each_customer_gets_his_own_invoice(tmp_path: Path, smtp_capture: CaptureServer, outbox: Outbox) -> None:
-    assert "sent" in run_twice("invoices.py", folder=tmp_path, server=smtp_capture)
+def test_each_customer_gets_his_own_invoice(
+    run_twice: Run, tmp_path: Path, smtp_capture: CaptureServer, outbox: Outbox
+) -> None:
+    assert "sent" in run_twice("invoices.py")
     by_customer = {str(message["To"]): message for message in outbox}
     for customer, number, name in (
         ("ap@north.example", "2026-117", "North Ltd"),
@@ -85,29 +96,27 @@ def test_each_customer_gets_his_own_invoice(tmp_path: Path, smtp_capture: Captur
 
 
 def test_an_asynchronous_script_hears_refusals_and_saves_its_report(
-    tmp_path: Path, smtp_capture: CaptureServer
+    run_twice: Run, tmp_path: Path, smtp_capture: CaptureServer
 ) -> None:
-    out = run_twice("async_script.py", "out", folder=tmp_path, server=smtp_capture)
+    out = run_twice("async_script.py", "out")
     assert out.splitlines()[0].startswith("bounce+550-members@example.com 550 5.1.1")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.csv", "report.html", "report.json"]
     assert smtp_capture.mailbox.accepted == 30
 
 
 def test_an_order_is_confirmed_once_however_often_the_browser_sends_it(
-    tmp_path: Path, smtp_capture: CaptureServer, outbox: Outbox
+    run_twice: Run, tmp_path: Path, smtp_capture: CaptureServer, outbox: Outbox
 ) -> None:
-    out = run_twice("transactional.py", folder=tmp_path, server=smtp_capture).splitlines()
+    out = run_twice("transactional.py").splitlines()
     assert out[0] == "the same message"
     assert out[1].endswith("finished 1 sent")
     assert [(message["To"], message["Subject"]) for message in outbox] == [("Ann <ann@example.com>", "Your order 4711")]
 
 
 def test_a_letter_in_one_file_goes_out_with_copies_and_attachments(
-    tmp_path: Path, smtp_capture: CaptureServer, outbox: Outbox
+    run_twice: Run, tmp_path: Path, smtp_capture: CaptureServer, outbox: Outbox
 ) -> None:
-    assert "4 accepted + 0 invalid + 0 duplicate = 4 rows" in run_twice(
-        "letter.py", folder=tmp_path, server=smtp_capture
-    )
+    assert "4 accepted + 0 invalid + 0 duplicate = 4 rows" in run_twice("letter.py")
     texts = {}
     for message in outbox:
         assert message["Cc"] == "office@acme.example"
@@ -126,7 +135,9 @@ def scripts() -> list[str]:
 
 
 @pytest.mark.parametrize("script", scripts())
-def test_the_examples_of_the_page_about_scripts_run(tmp_path: Path, smtp_capture: CaptureServer, script: str) -> None:
+def test_the_examples_of_the_page_about_scripts_run(
+    run: Run, tmp_path: Path, smtp_capture: CaptureServer, script: str
+) -> None:
     furnish(tmp_path)
     (tmp_path / "mailer.toml").write_text(
         '[campaign]\ntemplate = "invoice"\nsender = "a@acme.example"\nrecipients = "customers.csv"\n'
@@ -136,16 +147,16 @@ def test_the_examples_of_the_page_about_scripts_run(tmp_path: Path, smtp_capture
         database.execute("create table subscribers (email text, name text, active integer)")
         database.execute("insert into subscribers values ('ann@example.com', 'Ann', 1)")
         database.commit()
-    run(tmp_path / "script.py", folder=tmp_path)
+    run(tmp_path / "script.py")
     # The lists have one row, and a test goes to the tester.
     assert smtp_capture.mailbox.accepted == (2 if "test_to" in script else 1)
 
 
-def test_the_readme_shows_a_script_that_runs(tmp_path: Path, smtp_capture: CaptureServer) -> None:
+def test_the_readme_shows_a_script_that_runs(run: Run, tmp_path: Path, smtp_capture: CaptureServer) -> None:
     section = (ROOT / "README.md").read_text(encoding="utf-8").split("\n### From Python\n")[1].split("\n## ")[0]
     furnish(tmp_path)
     (tmp_path / "script.py").write_text(section.split("```python\n")[1].split("```")[0])
-    assert "Delivery report" in run(tmp_path / "script.py", folder=tmp_path)
+    assert "Delivery report" in run(tmp_path / "script.py")
 
 
 def furnish(folder: Path) -> None:

@@ -177,6 +177,7 @@ def test_a_stream_longer_than_the_queue_may_hold_is_worked_off_meanwhile(
     assert hello(many(600)).send(stream=True).totals.sent == 600
 
 
+@pytest.mark.thorough
 async def test_the_same_in_an_asynchronous_program(
     desk: Path, smtp_capture: CaptureServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

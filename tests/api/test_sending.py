@@ -4,8 +4,6 @@ import asyncio
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from mailer import Campaign, Mailer, MailerError, NotSentError, RelayError, Sour
 from mailer.capture.server import CaptureServer
 from mailer.testing import Outbox
 from tests.api.conftest import people
+from tests.cli.running import ROOT, Running, Warm
 
 SENDER = "Acme <news@acme.example>"
 Make = Callable[[], object]
@@ -220,26 +219,28 @@ async def test_a_plain_call_inside_an_event_loop_names_its_twin(desk: Path, smtp
         Mailer.from_env().campaign("x")
 
 
-def test_ctrl_c_finishes_what_is_on_the_wire_and_the_next_run_the_rest(desk: Path, smtp_capture: CaptureServer) -> None:
+def test_ctrl_c_finishes_what_is_on_the_wire_and_the_next_run_the_rest(
+    desk: Path, smtp_capture: CaptureServer, warm: Warm
+) -> None:
     (desk / "script.py").write_text(
         "from mailer import Campaign\n"
         "rows = [{'email': f'slow+1s-{n}@example.com', 'name': 'S'} for n in range(12)]\n"
         "campaign = Campaign(template='hello', sender='a@acme.example', recipients=rows, key='k')\n"
         "print(campaign.send().totals.sent)\n"
     )
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
-    command = [sys.executable, "script.py"]
-    with subprocess.Popen(command, cwd=desk, env=environ, stderr=subprocess.PIPE, text=True) as first:
-        deadline = time.monotonic() + 20
-        while smtp_capture.mailbox.accepted < 1 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        first.send_signal(signal.SIGINT)
-        _, words = first.communicate(timeout=20)
-    assert "KeyboardInterrupt" in words
-    assert first.returncode != 0
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    source, out, err = (desk / f".first.{name}" for name in ("in", "out", "err"))
+    for file in (source, out, err):
+        file.touch()
+    first = Running(warm.fork(["script.py"], desk, environ, source, out, err), ["script.py"], out, err)
+    deadline = time.monotonic() + 20
+    while smtp_capture.mailbox.accepted < 1 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    first.signal(signal.SIGINT)
+    assert first.wait() != 0
+    assert "KeyboardInterrupt" in err.read_text()
     assert 1 <= smtp_capture.mailbox.accepted < 12
-    again = subprocess.run(command, cwd=desk, env=environ, capture_output=True, text=True, check=True, timeout=60)
-    assert again.stdout == "12\n"
+    assert warm.run(["script.py"], desk, environ)[:2] == (0, "12\n")
     assert smtp_capture.mailbox.accepted == 12
 
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import mailer
 
 ROOT = Path(__file__).parent.parent.parent
@@ -31,6 +33,8 @@ def test_every_public_name_is_there() -> None:
 
 
 OTHERS_TEST = """
+import pytest
+
 from mailer import Campaign
 
 def test_ours(smtp_capture, outbox, tmp_path):
@@ -68,6 +72,7 @@ def test_ours(memory_mailer, tmp_path):
 """
 
 
+@pytest.mark.thorough
 def test_the_fixtures_serve_other_peoples_tests(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["mailer.testing"]\n')
     (tmp_path / "test_ours.py").write_text(OTHERS_TEST + OTHERS_TEST.replace("test_ours", "test_again"))

@@ -86,6 +86,7 @@ def test_a_second_command_joins_the_running_server(data_dir: Path) -> None:
     assert started(data_dir) == started(data_dir)
 
 
+@pytest.mark.thorough
 def test_ten_commands_at_once_share_one_server(data_dir: Path) -> None:
     with ThreadPoolExecutor(10) as pool:
         told = list(pool.map(lambda _: command(ENSURE_AND_TELL, str(data_dir)).stdout, range(10)))

@@ -217,15 +217,15 @@ async def test_smtplib_finds_the_refused_among_many(capture: CaptureServer) -> N
     assert capture.mailbox.accepted_for == {"ann@example.com": 1}
 
 
-async def test_a_thousand_messages_over_ten_connections_are_counted_exactly(capture: CaptureServer) -> None:
+async def test_messages_over_ten_connections_are_counted_exactly(capture: CaptureServer) -> None:
     async def connection(number: int) -> None:
         async with client(capture) as smtp:
-            for row in range(100):
+            for row in range(30):
                 await smtp.sendmail("a@example.com", [f"r{number}-{row}@example.com"], MESSAGE)
 
     await asyncio.gather(*(connection(number) for number in range(10)))
-    assert capture.mailbox.accepted == 1000 == len(capture.mailbox)
-    assert capture.mailbox.accepted_for == {f"r{n}-{row}@example.com": 1 for n in range(10) for row in range(100)}
+    assert capture.mailbox.accepted == 300 == len(capture.mailbox)
+    assert capture.mailbox.accepted_for == {f"r{n}-{row}@example.com": 1 for n in range(10) for row in range(30)}
 
 
 async def test_a_pipelined_envelope_is_answered_in_order(capture: CaptureServer) -> None:
@@ -312,6 +312,7 @@ async def test_the_authority_stays_the_same_and_its_key_private(tmp_path: Path) 
     assert b"PRIVATE" not in first.ca_file.read_bytes()
 
 
+@pytest.mark.thorough
 def test_commands_that_begin_together_make_one_authority(tmp_path: Path) -> None:
     script = "import sys; from pathlib import Path; from mailer.capture.authority import Authority; \
 Authority(Path(sys.argv[1])).server_context('localhost'); print(Path(sys.argv[1], 'ca.pem').read_text())"

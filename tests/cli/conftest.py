@@ -28,13 +28,6 @@ def relay(backstage: Backstage, tmp_path_factory: pytest.TempPathFactory) -> Cap
     return backstage.enter(CaptureServer(tmp_path_factory.mktemp("capture"), port=0))
 
 
-@pytest.fixture(scope="session")
-def warm() -> Iterator[Warm]:
-    process = Warm()
-    yield process
-    process.close()
-
-
 @pytest.fixture(scope="module")
 def shared_queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a queue server that the first command starts and the others join."""

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import pytest
@@ -69,6 +71,15 @@ class Warm:
         assert pid is not None
         return Forked(self, pid)
 
+    def run(self, words: Sequence[str], folder: Path, environ: Mapping[str, str]) -> tuple[int, str, str]:
+        """Run a command or a script (`name.py`) to its end: its exit code, its output, and what it said besides."""
+        with TemporaryDirectory() as streams:
+            source, out, err = (Path(streams, name) for name in ("in", "out", "err"))
+            for file in (source, out, err):
+                file.touch()
+            code = Running(self.fork(words, folder, environ, source, out, err), words, out, err).wait()
+            return code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
+
     def tell(self, order: dict[str, Any]) -> int | None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -79,6 +90,12 @@ class Warm:
 
     def close(self) -> None:
         self._process.communicate()
+
+
+@cache
+def warm_process() -> Warm:
+    """The one of this process."""
+    return Warm()
 
 
 class Running:

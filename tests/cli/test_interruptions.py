@@ -10,6 +10,7 @@ import pytest
 from mailer.backends import embedded
 from tests.cli.desk import Desk
 from tests.cli.running import needs_proc
+from tests.thorough import thorough
 
 ONE_BY_ONE = "[smtp]\nmax_connections = 1\n"
 SLOW = ["ann", "slow+500ms", "bob", "slow+501ms", "cy"]
@@ -24,7 +25,7 @@ def ignores(pid: int, number: int) -> bool:
 
 def test_ctrl_c_finishes_what_is_on_the_wire_and_the_same_command_goes_on(own_desk: Desk) -> None:
     own_desk.campaign(*SLOW, more=ONE_BY_ONE)
-    process = own_desk.start("send", "--yes", cold=True)
+    process = own_desk.start("send", "--yes")
     own_desk.until(lambda: own_desk.arrived["ann"])
     done = own_desk.interrupt(process)
     assert (done.code, done.out) == (130, "")
@@ -82,7 +83,7 @@ def test_who_only_watched_goes_on_with_the_work_when_the_one_who_did_it_has_left
     assert own_desk.arrived == dict.fromkeys(SLOW, 1)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 5), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 5), *thorough((signal.SIGINT, 130))])
 def test_a_worker_drains_and_gives_the_rest_back(own_desk: Desk, number: signal.Signals, code: int) -> None:
     own_desk.campaign(*SLOW, more=ONE_BY_ONE)
     own_desk.run("send", "--yes", "--detach")

@@ -126,7 +126,7 @@ def test_one_bad_row_and_nothing_is_accepted(own_desk: Desk) -> None:
     assert skipped.code == 1
     assert skipped.document["totals"]["failed"] == 1
     assert own_desk.arrived == {"ann": 1, "bob": 1, "dee": 1}
-    failed = json.loads(own_desk.run("report", "--state", "failed", "--json").out)
+    (failed,) = own_desk.run("report", "--state", "failed", "--json").document["recipients"]
     assert (failed["row"], failed["phase"], failed["reason"]) == (3, "build", "build")
 
 

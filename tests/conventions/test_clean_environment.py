@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from mailer.backends import embedded
 from tests.cli.desk import Desk, identities
 from tests.cli.running import ROOT
 
 
+@pytest.mark.thorough
 def test_send_ends_with_a_complete_report_in_an_empty_environment(own_desk: Desk) -> None:
     """The mail server stands in the campaign's file, and the queue starts where the system keeps a user's state."""
     relay = own_desk.relay

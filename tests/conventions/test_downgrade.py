@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+import pytest
+
 from tests.cli.desk import Desk
 from tests.relays.scripted import ScriptedRelay
 
@@ -25,6 +27,7 @@ def test_without_starttls_nothing_is_accepted_and_nothing_said(desk: Desk, scrip
     assert desk.ids() == []
 
 
+@pytest.mark.thorough
 def test_taken_away_while_a_campaign_runs_it_pauses_and_nobody_is_burned(desk: Desk, scripted: Scripted) -> None:
     """The worker that connects again finds no STARTTLS, and says neither login nor envelope."""
     desk.campaign(*(f"p{number}" for number in range(6)), more="[smtp]\nmax_messages_per_connection = 1\n")

@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from mailer.vocabulary.recipient import State
 from tests.cli.desk import Desk, Done, identities
 from tests.conventions import tour
@@ -17,6 +19,7 @@ def totals_of(done: Done) -> dict[str, int]:
     return found
 
 
+@pytest.mark.thorough
 def test_both_sums_hold_in_every_view_before_while_and_after(own_desk: Desk, tmp_path: Path) -> None:
     """Queued, worked, tried again and cancelled: status, watch, report as document, page, table and lines agree."""
     own_desk.campaign(*tour.PEOPLE)

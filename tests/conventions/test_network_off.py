@@ -78,6 +78,7 @@ def demonstrate(prefix: tuple[str, ...], folder: Path) -> None:
     assert not (folder / "tried").exists()
 
 
+@pytest.mark.thorough
 def test_the_demo_runs_where_there_is_no_network(tmp_path: Path) -> None:
     """Every outcome as planned, the workers' too, in a namespace that has only the loopback interface."""
     if not namespace():
@@ -85,6 +86,7 @@ def test_the_demo_runs_where_there_is_no_network(tmp_path: Path) -> None:
     demonstrate(namespace(), tmp_path)
 
 
+@pytest.mark.thorough
 def test_the_demo_tries_to_reach_nobody_else(tmp_path: Path) -> None:
     """No process of it opens a connection to another computer, not even one that would fail."""
     demonstrate((), tmp_path)

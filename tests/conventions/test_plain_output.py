@@ -7,6 +7,7 @@ from tests.cli.test_terminal import Terminal
 from tests.conventions import tour
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("unwanted", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "TERM=dumb"])
 def test_no_command_writes_an_escape_byte_to_such_a_terminal(own_desk: Desk, unwanted: dict[str, str]) -> None:
     tour.prepare(own_desk)
@@ -27,6 +28,7 @@ def test_no_command_writes_an_escape_byte_into_a_pipe(desk: Desk) -> None:
         assert "\x1b" not in done.out + done.err, words
 
 
+@pytest.mark.thorough
 def test_the_demo_keeps_to_it_too(own_desk: Desk) -> None:
     demo = Terminal(own_desk, "demo", "--messages", "100", "--no-web", NO_COLOR="1")
     try:

@@ -3,6 +3,8 @@
 import signal
 from collections.abc import Callable
 
+import pytest
+
 from tests.cli.desk import Desk
 from tests.cli.running import needs_proc
 from tests.cli.test_secrets import CANARY, command_lines, everything_in, is_in
@@ -12,6 +14,7 @@ from tests.relays.scripted import ScriptedRelay
 QUEUE_SECRET = "Nachtigall-91c4"
 
 
+@pytest.mark.thorough
 @needs_proc
 def test_no_command_prints_writes_or_stores_the_password(
     own_desk: Desk, scripted: Callable[..., ScriptedRelay]

@@ -185,17 +185,16 @@ async def test_cells_are_written_as_they_were_because_they_are_sent_again(mailer
 async def test_addresses_of_roles_and_domains_of_mixed_scripts_are_warned_of(
     mailer: CommandLine, campaign: Path
 ) -> None:
-    many = "".join(f"info@x{number}.example,Info,1\n" for number in range(2_000))
+    many = "".join(f"info@x{number}.example,Info,1\n" for number in range(500))
     write(campaign, f"{GOOD}{many}a@аpple.com,Mallory,1\n")
     done = await mailer("check")
-    assert (done.code, done.out.splitlines()[0]) == (0, "2 002 rows, no problems")
+    assert (done.code, done.out.splitlines()[0]) == (0, "502 rows, no problems")
     assert (
-        "warning[W212]: people.csv: 2 000 rows have the address of a role, not of a person\n  row 2  info@…\n"
-        in done.out
+        "warning[W212]: people.csv: 500 rows have the address of a role, not of a person\n  row 2  info@…\n" in done.out
     )
     assert done.out.count("info@…") == 5
     assert "warning[W213]: people.csv: 1 row has a domain that mixes Latin letters" in done.out
-    assert "\n  row 2002  …@xn--pple-43d.com (аpple.com)\n" in done.out
+    assert "\n  row 502  …@xn--pple-43d.com (аpple.com)\n" in done.out
     assert [one["code"] for one in (await mailer("check", "--json")).document["warnings"]] == ["W212", "W213"]
 
 

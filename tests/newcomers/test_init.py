@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from mailer.config.keys import KEYS
 from mailer.config.loading import load
 from mailer.testing import Outbox
 from mailer.vocabulary.errors import UsageError
-from tests.cli.running import ROOT
+from tests.cli.running import ROOT, Warm
 from tests.diagnosis.command_line import CommandLine
 
 
@@ -171,22 +169,18 @@ async def test_a_file_in_the_place_of_the_folder_is_an_error(mailer: CommandLine
 
 
 def test_the_script_sends_what_the_command_sends_and_nobody_gets_it_twice(
-    place: Path, smtp_capture: CaptureServer, outbox: Outbox
+    place: Path, smtp_capture: CaptureServer, outbox: Outbox, warm: Warm
 ) -> None:
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-
     def run(*words: str, folder: Path = place) -> str:
-        done = subprocess.run(
-            [sys.executable, *words], cwd=folder, env=environ, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        code, out, err = warm.run(words, folder, {**os.environ, "PYTHONPATH": str(ROOT)})
+        assert code == 0, err
+        return out
 
     place_files(place / "news", scaffold("news"), force=False)
     assert "sent" in run("news/campaign.py")
     assert smtp_capture.mailbox.accepted == 3
     assert {str(message["Subject"]) for message in outbox} == {"Hello Ann", "Hello Bob", "Hello Zoë"}
-    run("-m", "mailer", "send", "--yes", folder=place / "news")
+    run("send", "--yes", folder=place / "news")
     run("campaign.py", folder=place / "news")
     assert smtp_capture.mailbox.accepted == 3
 

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from mailer.backends.redis.ledgers import Ledgers
 from mailer.vocabulary.campaign import CampaignState
 from mailer.vocabulary.chunk import Draft
@@ -47,6 +49,7 @@ async def send_by_two(ledgers: Ledgers, drafts: list[Draft], delivery: DeliveryS
     return relay.arrivals
 
 
+@pytest.mark.thorough
 async def test_two_processes_together_keep_the_rate_of_relay_and_domain(ledgers: Ledgers) -> None:
     limits = DeliverySettings(rate=(parse_rate("20/s"),), domain_rate={"slow.test": parse_rate("8/s")})
     met = await send_by_two(ledgers, people("x.test", "slow.test", "y.test", count=20), limits)
@@ -60,6 +63,7 @@ async def test_two_processes_together_keep_the_rate_of_relay_and_domain(ledgers:
     assert 2.8 < max(arrivals) - min(arrivals) < 9
 
 
+@pytest.mark.thorough
 async def test_two_processes_together_keep_a_quota_and_use_it_at_full_speed(ledgers: Ledgers) -> None:
     limits = DeliverySettings(rate=(parse_rate("12/s"), parse_rate("60/s")))
     arrivals = [at for at, _ in await send_by_two(ledgers, people("x.test", count=48), limits)]

@@ -5,12 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import warm
 from tests.cli.running import Warm
-from tests.servers import valkey_url
 from tests.tutorials.pupil import Pupil
-
-__all__ = ["valkey_url", "warm"]
 
 
 @pytest.fixture

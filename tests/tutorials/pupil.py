@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,21 +78,8 @@ class Pupil:
         return Running(process, words, out, err)
 
     async def mailer(self, *words: str) -> Ended:
-        """Run a command to its end, while the servers of the test answer it."""
+        """Run a command, or a script of the folder, to its end, while the servers of the test answer it."""
         return await asyncio.to_thread(lambda: ended(self.starts(*words)))
-
-    async def python(self, script: str) -> Ended:
-        """Run a script to its end."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, script),
-            cwd=self.folder,
-            env=self._everything,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(30):
-            out, err = await process.communicate()
-        return Ended(process.returncode or 0, out.decode(), err.decode())
 
     @property
     def _everything(self) -> dict[str, str]:

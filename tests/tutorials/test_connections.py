@@ -61,6 +61,7 @@ def debians_postfix(request: pytest.FixtureRequest) -> Iterator[tuple[Security, 
         yield request.param, relay
 
 
+@pytest.mark.thorough
 async def test_a_message_goes_out_through_postfix(pupil: Pupil, debians_postfix: tuple[Security, Postfix]) -> None:
     security, relay = debians_postfix
     pupil.environ["MAILER_SMTP_URL"] = f"{SCHEMES[security]}://127.0.0.1:{relay.port}"

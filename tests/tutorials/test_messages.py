@@ -90,7 +90,7 @@ async def test_a_script_gets_the_refused_dict(pupil: Pupil) -> None:
     async with MailServer() as server:
         pupil.environ["MAILER_SMTP_URL"] = server.url
         pupil.trusts(server.certificates)
-        done = await pupil.python("campaign.py")
+        done = await pupil.mailer("campaign.py")
     assert done.code == 0, done
     assert json.loads(done.out) == {REFUSED: [550, "5.1.1 no such user here"]}
     assert server.recipients == ["ann@example.com"]

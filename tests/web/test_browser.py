@@ -54,6 +54,7 @@ async def dump(chromium: str, url: str, folder: Path) -> str:
     return out.decode()
 
 
+@pytest.mark.thorough
 async def test_nothing_in_a_mail_runs_and_nothing_is_fetched(chromium: str, tmp_path: Path) -> None:
     """The same HTML as a page of its own does run and does fetch, so that silence means something."""
     asked: list[bytes] = []
