@@ -46,3 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
                 item.add_marker(pytest.mark.thorough)
+    if "every_point" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("every_point"):
+                item.add_marker(pytest.mark.skip(reason="minutes long: -m every_point"))

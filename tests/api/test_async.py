@@ -21,6 +21,7 @@ def hello(recipients: object, key: str | None = None) -> Campaign:
     return Campaign("hello", template="hello", sender=SENDER, recipients=recipients, key=key)  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 async def test_events_tell_everything_and_end_with_the_campaign(desk: Path, smtp_capture: CaptureServer) -> None:
     rows = [
         *people(120),
@@ -42,6 +43,7 @@ async def test_events_tell_everything_and_end_with_the_campaign(desk: Path, smtp
     assert (report.totals.sent, report.totals.refused) == (121, 1)
 
 
+@pytest.mark.thorough
 async def test_enqueuing_needs_no_mail_server(
     desk: Path, smtp_capture: CaptureServer, warm: Warm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +175,7 @@ async def endless(closed: list[bool]) -> AsyncIterator[dict[str, object]]:
         closed.append(True)
 
 
+@pytest.mark.thorough
 async def test_enqueuing_can_be_cancelled_and_leaves_nothing(desk: Path, smtp_capture: CaptureServer) -> None:
     closed: list[bool] = []
     async with AsyncMailer.from_env() as mailer:

@@ -116,6 +116,7 @@ def test_a_campaign_with_a_time_to_begin_is_stored_and_nobody_waits(
     assert smtp_capture.mailbox.accepted == 0
 
 
+@pytest.mark.thorough
 def test_whoever_waits_for_its_time_works_then(desk: Path, smtp_capture: CaptureServer) -> None:
     with Mailer.from_env() as mailer:
         handle = mailer.enqueue(hello(people(2)), at=datetime.now(UTC) + timedelta(seconds=1))
@@ -166,6 +167,7 @@ def low_tide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAILER_QUEUE__LOW_WATER", "10000")
 
 
+@pytest.mark.thorough
 def test_a_stream_longer_than_the_queue_may_hold_is_worked_off_meanwhile(
     desk: Path, smtp_capture: CaptureServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

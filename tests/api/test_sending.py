@@ -219,6 +219,7 @@ async def test_a_plain_call_inside_an_event_loop_names_its_twin(desk: Path, smtp
         Mailer.from_env().campaign("x")
 
 
+@pytest.mark.thorough
 def test_ctrl_c_finishes_what_is_on_the_wire_and_the_next_run_the_rest(
     desk: Path, smtp_capture: CaptureServer, warm: Warm
 ) -> None:

@@ -107,6 +107,7 @@ def without(mapping: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in mapping.items() if name not in names}
 
 
+@pytest.mark.thorough
 def test_the_line_of_a_detached_send_has_these_keys_in_this_order(story: Story) -> None:
     assert (story.accepted.code, story.accepted.err) == (0, "")
     assert list(story.accepted.document.items()) == [

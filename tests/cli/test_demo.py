@@ -27,6 +27,7 @@ def sent_by_the_demo_of(desk: Desk) -> int:
     return found
 
 
+@pytest.mark.thorough
 def test_every_outcome_is_as_planned_and_the_mail_server_counts_the_same(own_desk: Desk) -> None:
     done = own_desk.run("demo", "--json", "--messages", "200", cold=True)
     assert (done.code, done.err) == (0, "")

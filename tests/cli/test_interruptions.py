@@ -23,6 +23,7 @@ def ignores(pid: int, number: int) -> bool:
     return bool(int(mask[1], 16) >> (number - 1) & 1)
 
 
+@pytest.mark.thorough
 def test_ctrl_c_finishes_what_is_on_the_wire_and_the_same_command_goes_on(own_desk: Desk) -> None:
     own_desk.campaign(*SLOW, more=ONE_BY_ONE)
     process = own_desk.start("send", "--yes")
@@ -61,6 +62,7 @@ def test_a_second_ctrl_c_ends_at_once_and_what_was_on_the_wire_is_in_doubt(own_d
     assert (totals.sent, totals.in_doubt, totals.queued) == (1, 1, 1)
 
 
+@pytest.mark.thorough
 def test_the_end_of_the_wait_is_exit_code_5(own_desk: Desk) -> None:
     own_desk.campaign("slow+900ms", "bob", more=ONE_BY_ONE)
     done = own_desk.run("send", "--yes", "--wait", "500ms", "--json")
@@ -70,6 +72,7 @@ def test_the_end_of_the_wait_is_exit_code_5(own_desk: Desk) -> None:
     assert own_desk.arrived == {"slow+900ms": 1}
 
 
+@pytest.mark.thorough
 def test_who_only_watched_goes_on_with_the_work_when_the_one_who_did_it_has_left(own_desk: Desk) -> None:
     own_desk.campaign(*SLOW, more=ONE_BY_ONE)
     worker = own_desk.start("send", "--yes")
@@ -99,6 +102,7 @@ def test_a_worker_drains_and_gives_the_rest_back(own_desk: Desk, number: signal.
     assert own_desk.processes() == []
 
 
+@pytest.mark.thorough
 @needs_proc
 def test_a_queue_server_that_dies_under_a_send_ends_neither_it_nor_a_message(own_desk: Desk) -> None:
     people = ["ann", "slow+500ms", "bob"]

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.cli.desk import Desk
 from tests.relays.scripted import ScriptedRelay
 
@@ -35,6 +37,7 @@ def test_a_refused_sender_pauses_and_sending_again_goes_on(own_desk: Desk, scrip
     assert delivered(relay) == sorted(own_desk.address(person) for person in ("ann", "bob", "cy"))
 
 
+@pytest.mark.thorough
 def test_a_login_refused_midway_pauses_and_a_resumed_campaign_is_finished_by_a_worker(
     own_desk: Desk, scripted: Scripted
 ) -> None:

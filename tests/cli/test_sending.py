@@ -3,9 +3,12 @@
 import json
 import signal
 
+import pytest
+
 from tests.cli.desk import Desk, identities
 
 
+@pytest.mark.thorough
 def test_without_a_worker_it_does_the_work_and_ends_with_the_report(own_desk: Desk) -> None:
     own_desk.campaign("ann", "bob", "cy")
     done = own_desk.run("send", "--yes", cold=True)
@@ -158,6 +161,7 @@ def test_a_list_on_standard_input_is_once_under_a_key(desk: Desk) -> None:
     assert desk.arrived == {"ann": 1}
 
 
+@pytest.mark.thorough
 def test_with_a_worker_elsewhere_it_only_watches(own_desk: Desk) -> None:
     own_desk.campaign("ann", "bob")
     worker = own_desk.start("worker", "--processes", "2")

@@ -112,6 +112,7 @@ def test_a_command_ends_with_the_code_that_is_promised(desk: Desk, name: str) ->
     assert case.says in done.out + done.err
 
 
+@pytest.mark.thorough
 def test_ctrl_c_is_130(desk: Desk) -> None:
     """And says how to go on."""
     desk.campaign("slow+2s")

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.cli.desk import Desk
 from tests.conventions import tour
 
@@ -13,6 +15,7 @@ def test_the_tour_leads_past_every_command() -> None:
     } == tour.LAST_LONGER
 
 
+@pytest.mark.thorough
 def test_every_command_answers_a_script_with_one_document(own_desk: Desk) -> None:
     """One line on stdout with the version of its schema, and nothing on stderr."""
     tour.prepare(own_desk)

@@ -35,6 +35,7 @@ def test_no_command_prints_writes_or_stores_the_password(
     assert not [file for file in written if is_in(file.read_bytes())]
 
 
+@pytest.mark.thorough
 def test_a_password_of_the_queue_server_is_hidden_too(desk: Desk) -> None:
     """In errors and in the settings: the URL is shown without it."""
     desk.campaign("ann")

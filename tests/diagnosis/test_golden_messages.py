@@ -148,6 +148,7 @@ async def _left_out(mailer: CommandLine, name: str) -> None:
     check_json(f"{name}.json", warning)
 
 
+@pytest.mark.thorough
 async def test_12_no_redis(mailer: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -191,6 +192,7 @@ async def test_14_nobody_works_the_queue(
     check_json("14_nobody_works.json", warning)
 
 
+@pytest.mark.thorough
 async def test_15_receivers_refuse_the_sending_domain(
     mailer: CommandLine,
     place: Path,

@@ -12,17 +12,6 @@ from tests.relays.certificates import good
 SIDE_BY_SIDE = 8
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "every_point: every step of every message; minutes, and only when asked for")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "every_point" not in str(config.option.markexpr):
-        for item in items:
-            if item.get_closest_marker("every_point"):
-                item.add_marker(pytest.mark.skip(reason="minutes long: -m every_point"))
-
-
 @pytest.fixture(scope="session")
 def benches() -> Iterator[Benches]:
     """Queue servers and nurseries of this process."""

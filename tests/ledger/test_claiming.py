@@ -49,6 +49,7 @@ async def test_a_claim_has_everything_that_is_needed_to_send(ledgers: Ledgers) -
     assert status.started_ms == claim.redis_ms
 
 
+@pytest.mark.thorough
 async def test_of_two_who_race_for_a_chunk_each_recipient_goes_to_exactly_one(ledgers: Ledgers) -> None:
     campaign = await running(ledgers, drafts([1, 2, 3]))
     async with hand(ledgers) as one, hand(ledgers) as other:

@@ -168,6 +168,7 @@ async def test_a_file_in_the_place_of_the_folder_is_an_error(mailer: CommandLine
     assert (place / "news").read_text() == "mine"
 
 
+@pytest.mark.thorough
 def test_the_script_sends_what_the_command_sends_and_nobody_gets_it_twice(
     place: Path, smtp_capture: CaptureServer, outbox: Outbox, warm: Warm
 ) -> None:

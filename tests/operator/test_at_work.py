@@ -45,6 +45,7 @@ def counted(ledgers: Ledgers, campaign: Campaign, state: str, least: int) -> Cal
     return holds
 
 
+@pytest.mark.thorough
 async def test_a_cancel_stops_a_working_fleet_and_nobody_more_gets_a_message(
     ledgers: Ledgers, console: Console, relay: CaptureServer
 ) -> None:

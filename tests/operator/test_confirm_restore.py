@@ -65,6 +65,7 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
         stop(folder)
 
 
+@pytest.mark.thorough
 async def test_a_second_fleet_on_a_copy_sends_nothing_until_somebody_confirms(
     own_server: OwnServer, elsewhere: Path, tmp_path: Path
 ) -> None:
@@ -124,6 +125,7 @@ async def test_a_server_that_is_simply_started_again_or_killed_alarms_nobody(own
         assert await ledgers.control.confirmed(campaign.id) == []
 
 
+@pytest.mark.thorough
 async def test_a_replica_that_is_promoted_alarms_nobody_nor_does_its_restart(
     own_server: OwnServer, elsewhere: Path
 ) -> None:

@@ -35,6 +35,7 @@ async def work(ledgers: Ledgers, failpoints: str = "") -> int:
         return await worker.wait()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("failpoint", "arrived"),
     [("after_mark", 1), ("reply_read", 2)],
@@ -66,6 +67,7 @@ async def test_who_was_on_the_wire_is_sent_to_once_more_and_the_record_says_so(
     assert not any("resent" in reasons for reasons in histories if reasons != ["worker_died", "resent"])
 
 
+@pytest.mark.thorough
 async def test_by_default_nobody_is_sent_to_again(ledgers: Ledgers, tmp_path: Path) -> None:
     async with capture(tmp_path) as relay:
         smtp = SmtpSettings(url=relay.url, max_connections=1, local_hostname="client.test")
@@ -76,6 +78,7 @@ async def test_by_default_nobody_is_sent_to_again(ledgers: Ledgers, tmp_path: Pa
     assert [record.state for record in await records(ledgers, campaign)] == ["in_doubt"]
 
 
+@pytest.mark.thorough
 async def test_a_message_that_kills_every_worker_is_sent_again_twice_and_then_left_in_doubt(
     ledgers: Ledgers, tmp_path: Path
 ) -> None:

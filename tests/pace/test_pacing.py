@@ -71,6 +71,7 @@ def at(relay: Relay, domain: str) -> list[float]:
     return [begun for email, begun in relay.begun.items() if email.endswith(f"@{domain}")]
 
 
+@pytest.mark.thorough
 async def test_a_rate_is_kept_over_all_chunks_and_campaigns_of_a_relay(ledgers: Ledgers) -> None:
     drafts = people("x.test", count=12)
     one = await running(ledgers, drafts[:6], drafts[6:], delivery=limits("20/s"))
@@ -168,6 +169,7 @@ async def test_a_domain_that_must_wait_holds_up_nobody_else(ledgers: Ledgers) ->
     assert (await checked(ledgers, campaign)).totals.queued == 9
 
 
+@pytest.mark.thorough
 async def test_a_domain_and_its_relay_both_keep_their_rates(ledgers: Ledgers) -> None:
     campaign = await running(
         ledgers, people("slow.test", "x.test", "y.test", count=8), delivery=limits("30/s", slow="8/s")

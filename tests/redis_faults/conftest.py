@@ -7,9 +7,15 @@ import pytest
 
 from mailer.backends.embedded import stop
 from tests.redis_faults.servers import FaultyServer, Pair
-from tests.servers import ledgers, valkey_url
 
-__all__ = ["ledgers", "valkey_url"]
+QUICK = (
+    "test_remembered.py",
+    "test_a_server_that_reads_its_data",
+    "test_a_power_loss_under_two_workers_loses_nobody_and_sends_nobody_twice[0]",
+    "test_a_server_that_does_not_write_stops_the_claims_aloud_until_it_does[no_memory",
+    "test_a_list_",
+)
+"""What of these faults is in the quick set as well: one of each kind. The others are thorough: servers fail slowly."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,6 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "redis_faults" in item.path.parts:
             item.add_marker(leftover)
+            if not any(name in item.nodeid for name in QUICK):
+                item.add_marker(pytest.mark.thorough)
 
 
 @pytest.fixture

@@ -10,20 +10,15 @@ from mailer.backends.redis.ledgers import Ledgers
 from tests.faults.nursery import spawned
 from tests.reliability.company import Company
 from tests.reliability.scene import Scene
-from tests.servers import ledgers, own_server, valkey_url
 
-__all__ = ["ledgers", "own_server", "valkey_url"]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "every_point: every step of every message; minutes, and only when asked for")
+QUICK = ("test_matrix.py", "test_04_", "test_10_", "test_40_", "test_48_49_", "test_57_", "test_80_", "test_87_")
+"""What of these faults is in the quick set as well. The others are thorough: real processes die slowly."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "every_point" not in str(config.option.markexpr):
-        for item in items:
-            if item.get_closest_marker("every_point"):
-                item.add_marker(pytest.mark.skip(reason="minutes long: -m every_point"))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "reliability" in item.path.parts and not any(name in item.nodeid for name in QUICK):
+            item.add_marker(pytest.mark.thorough)
 
 
 @pytest.fixture(scope="session")

@@ -179,6 +179,7 @@ def test_a_page_without_anybody_to_list_says_so() -> None:
     assert "Nobody." not in page(REPORT, RECORDS)
 
 
+@pytest.mark.thorough
 def test_a_hundred_thousand_successes_add_nothing_to_the_page_or_to_the_memory() -> None:
     row = sent(1, "ann@mail.example")
     alone = page(REPORT)

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from mailer.flow.preview import InvalidRowError, Previewed
 from mailer.vocabulary.errors import SourceError, TemplateError
 from mailer.web.preview import serving
@@ -142,6 +144,7 @@ async def test_a_file_that_changes_appears_or_goes_is_noticed(tmp_path: Path) ->
     await asyncio.wait({watching})
 
 
+@pytest.mark.thorough
 async def test_whatever_goes_wrong_is_shown_and_the_page_comes_back(tmp_path: Path) -> None:
     """An error that is none of ours ends neither the page nor the watching of its files."""
     file, can_look = tmp_path / "body.txt.j2", True

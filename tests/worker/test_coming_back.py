@@ -5,6 +5,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import pytest
 from redis import Redis, exceptions
 
 from mailer.backends.redis.connection import meaning
@@ -49,6 +50,7 @@ async def _one_has(ledgers: Ledgers, since_ms: int) -> bool:
     return await beaten_since(ledgers, since_ms) == 1
 
 
+@pytest.mark.thorough
 async def test_an_idle_worker_outlives_one_restart_after_the_other(own_server: OwnServer, tmp_path: Path) -> None:
     """It neither ends nor goes deaf, and says each trouble once."""
     async with open_ledgers(own_server.url, prefix="t", lease_s=1) as ledgers, capture(tmp_path) as relay:
@@ -67,6 +69,7 @@ def _has_recovered(logs: Logs, times: int) -> bool:
     return recoveries(logs) == times
 
 
+@pytest.mark.thorough
 async def test_workers_that_get_no_connection_wait_for_one(own_server: OwnServer, tmp_path: Path) -> None:
     """The server's limit is reached amid a campaign: nobody ends, nobody is sent to twice, all is sent."""
     async with open_ledgers(own_server.url, prefix="t", lease_s=5) as ledgers, capture(tmp_path) as relay:

@@ -87,6 +87,7 @@ async def _resting(ledgers: Ledgers, campaign_id: str) -> bool:
     return (await ledgers.reading.status(campaign_id)).is_resting
 
 
+@pytest.mark.thorough
 async def test_what_a_dead_worker_held_is_worked_by_a_living_one(ledgers: Ledgers, tmp_path: Path) -> None:
     async with capture(tmp_path) as relay:
         campaign = await submit(ledgers, relay, [f"p{row}@x.test" for row in range(10)], chunk=5)
@@ -144,6 +145,7 @@ async def test_a_worker_stopped_at_once_leaves_in_doubt_what_was_in_a_body_and_g
         assert (status.totals.in_doubt, status.totals.queued) == (2, 8)
 
 
+@pytest.mark.thorough
 async def test_a_queue_server_that_is_killed_and_comes_back_costs_nobody_a_second_message(
     own_server: OwnServer, tmp_path: Path
 ) -> None:
@@ -166,6 +168,7 @@ async def test_a_queue_server_that_is_killed_and_comes_back_costs_nobody_a_secon
     assert not taken_twice(relay)
 
 
+@pytest.mark.thorough
 async def test_a_worker_that_must_end_while_the_queue_server_is_away_ends_and_tells_what_it_could_not_record(
     own_server: OwnServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +211,7 @@ async def test_garbage_in_the_queue_does_not_make_a_worker_deaf(ledgers: Ledgers
             await until(lambda: finished(ledgers, campaign.id))
 
 
+@pytest.mark.thorough
 async def test_a_relay_that_is_away_is_waited_for(ledgers: Ledgers, tmp_path: Path) -> None:
     async with capture(tmp_path) as relay:
         campaign = await submit(ledgers, relay, ["a@x.test", "b@x.test"])

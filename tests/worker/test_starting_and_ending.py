@@ -42,6 +42,7 @@ def catches_sigterm(pid: int) -> bool:
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
+@pytest.mark.thorough
 async def test_a_worker_without_its_queue_server_says_so_in_one_line_and_ends_with_4() -> None:
     process = await start(Orders(queue_url=NOBODY))
     async with asyncio.timeout(20):

@@ -57,6 +57,7 @@ async def _sending(ledgers: Ledgers, campaign_id: str) -> bool:
     return (await ledgers.reading.status(campaign_id)).totals.sending == 2
 
 
+@pytest.mark.thorough
 async def test_what_a_worker_gives_back_is_sent_by_another_at_once(ledgers: Ledgers, tmp_path: Path) -> None:
     """SIGTERM: the two on the wire are sent by the one that ends, all others by the one that is started after it."""
     async with capture(tmp_path / "relay") as relay:
@@ -78,6 +79,7 @@ async def test_what_a_worker_gives_back_is_sent_by_another_at_once(ledgers: Ledg
         assert not taken_twice(relay)
 
 
+@pytest.mark.thorough
 async def test_a_worker_whose_last_messages_are_on_the_wire_ends_with_0(ledgers: Ledgers, tmp_path: Path) -> None:
     """Nothing is left when it has finished them."""
     async with capture(tmp_path / "relay") as relay:
@@ -89,6 +91,7 @@ async def test_a_worker_whose_last_messages_are_on_the_wire_ends_with_0(ledgers:
         assert (await checked(ledgers, campaign)).totals.sent == 2
 
 
+@pytest.mark.thorough
 async def test_a_worker_whose_grace_is_over_books_in_doubt_and_ends_with_5(ledgers: Ledgers, tmp_path: Path) -> None:
     """It does not wait for a relay that does not answer, and says of nobody more than it knows."""
     async with capture(tmp_path / "relay") as relay:
@@ -103,6 +106,7 @@ async def test_a_worker_whose_grace_is_over_books_in_doubt_and_ends_with_5(ledge
         assert await ledgers.fleet.known() == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_second_signal_books_in_doubt_and_ends_with_130_at_once(
     ledgers: Ledgers, tmp_path: Path, number: int
@@ -123,6 +127,7 @@ async def test_a_second_signal_books_in_doubt_and_ends_with_130_at_once(
         assert await ledgers.fleet.known() == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 async def test_an_idle_worker_ends_at_once(ledgers: Ledgers, tmp_path: Path, number: int, expected: int) -> None:
     """It waits for nothing, least of all for its grace."""

@@ -170,6 +170,7 @@ async def test_the_queue_server_is_killed_under_two_processes_and_nobody_has_a_m
     assert not taken_twice(relay)
 
 
+@pytest.mark.thorough
 async def test_arqs_own_command_works_a_campaign(ledgers: Ledgers, tmp_path: Path) -> None:
     async with capture(tmp_path) as relay:
         campaign = await submit(ledgers, relay, [f"p{row}@x.test" for row in range(50)])

@@ -82,6 +82,7 @@ async def test_a_worker_that_is_configured_wrongly_says_so_and_ends_with_2(tmp_p
     assert "Traceback" not in words
 
 
+@pytest.mark.thorough
 async def test_a_worker_whose_ledger_is_emptied_says_so_and_ends_with_2(own_server: OwnServer, tmp_path: Path) -> None:
     """It takes no void for an empty ledger, and does not wait in silence."""
     async with open_ledgers(own_server.url, prefix="t", lease_s=2) as ledgers:
@@ -109,6 +110,7 @@ async def test_garbage_in_the_queue_does_not_end_it(ledgers: Ledgers, tmp_path: 
     assert "what is no job was taken out of the queue" in words
 
 
+@pytest.mark.thorough
 async def test_told_to_end_it_finishes_what_is_on_the_wire_and_gives_the_rest_back(
     ledgers: Ledgers, tmp_path: Path
 ) -> None:
