@@ -25,7 +25,7 @@ from tests.faults.plans import random_plan, read_plan
 from tests.faults.series import repeat, run_series
 from tests.faults.soak import soak
 
-SLOTS = 10
+SLOTS = 8
 """For each core: most of a round is waiting for a lease to end."""
 
 

@@ -34,7 +34,7 @@ def _plan(*faults: Fault, people: int = 4, chunk: int = 4, workers: int = 1, dea
 def _asleep(step: Step, count: int = 2, *others: Fault, for_s: float = 2.6) -> Plan:
     """A worker stands still for longer than its lease, and goes on where it was."""
     plan = _plan(_fault("stop", step, count, for_s=for_s), *others, workers=2)
-    return msgspec.structs.replace(plan, pipelining=False)
+    return msgspec.structs.replace(plan, pipelining="off")
 
 
 PLANS: dict[str, tuple[Plan, ...]] = {

@@ -31,7 +31,7 @@ class Mailing:
     key: str = "one"
     chunk: int = 5
     connections: int = 2
-    pipelining: bool = True
+    pipelining: Literal["auto", "off", "full"] = "auto"
     body_bytes: int = 0
     reply_timeout: float = 5.0
     on_doubt: Literal["hold", "resend"] = "hold"
@@ -74,7 +74,7 @@ async def submit(mailing: Mailing) -> Submitted:
         SmtpSettings(
             url=f"smtp+starttls://{USER}@localhost:{mailing.port}",
             max_connections=mailing.connections,
-            pipelining="auto" if mailing.pipelining else "off",
+            pipelining=mailing.pipelining,
             connect_timeout=5,
             command_timeout=5,
             reply_timeout=mailing.reply_timeout,

@@ -69,7 +69,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     producers: int = 1
     chunk: int = 3
     connections: int = 1
-    pipelining: bool = True
+    pipelining: Literal["auto", "off", "full"] = "auto"
     body_bytes: int = 0
     on_doubt: Literal["hold", "resend"] = "hold"
     refused: tuple[int, ...] = ()
@@ -103,7 +103,7 @@ def random_plan(seed: int) -> Plan:
         producers=rng.choice((1, 1, 1, 2)),
         chunk=rng.randint(2, 12),
         connections=rng.randint(1, 3),
-        pipelining=rng.random() < 0.7,
+        pipelining=rng.choice(("auto", "full", "off")),
         body_bytes=rng.choice((0, 0, 0, 3000, 200_000)),
         on_doubt="resend" if rng.random() < 0.15 else "hold",
         refused=tuple(sorted(who for who, kind in zip(special, kinds, strict=True) if kind == 0)),
@@ -119,7 +119,7 @@ def _faults(rng: random.Random, people: int) -> tuple[Fault, ...]:
         others = [fault for fault in (_fault(rng, people) for _ in range(3)) if fault.kind in _HARMLESS]
         step, count = rng.choice(ON_WIRE), rng.randint(2, people)
         return (Fault(kind="roll_back", step=step, count=count, after_s=rng.uniform(0, 1)), *others)
-    return tuple(_fault(rng, people) for _ in range(rng.choice((1, 2, 3, 3, 4, 4, 5, 6))))
+    return tuple(_fault(rng, people) for _ in range(rng.choice((1, 2, 4, 6, 8, 10, 12, 14))))
 
 
 def _fault(rng: random.Random, people: int) -> Fault:
@@ -160,7 +160,7 @@ def smaller(plan: Plan) -> Iterator[Plan]:
         ("workers", 1),
         ("connections", 1),
         ("body_bytes", 0),
-        ("pipelining", True),
+        ("pipelining", "auto"),
         ("on_doubt", "hold"),
     ):
         if getattr(plan, name) != least:

@@ -63,7 +63,7 @@ class Stage:
             folder / "accepted",
             hook=hook,
             password=PASSWORD,
-            pipelining=plan.pipelining,
+            pipelining=plan.pipelining != "off",
             certificates=certificates,
         )
         self._proxy: Proxy | None = None

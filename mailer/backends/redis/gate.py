@@ -51,8 +51,8 @@ class Gate:
         if run != run_id.encode():
             here = await place_of(self._redis)
             await self._look_back(here.moved_from(Place(machine=_text(machine), folder=_text(folder))))
-        lease_ms, beat_ms = int(self._lease_s * 1000), int(beat_s(self._lease_s) * 1000)
-        told = (owner, lease_ms, beat_ms, run_id, here.machine, here.folder)
+        lease_ms, unheard_ms = int(self._lease_s * 1000), int(min(BEAT_S, self._lease_s) * 1000)
+        told = (owner, lease_ms, unheard_ms, run_id, here.machine, here.folder)
         return int(await ANNOUNCE(self._redis, self._keys, *told))
 
     async def _look_back(self, moved: str | None) -> None:

@@ -1,6 +1,6 @@
 -- A worker has put back what it remembers; claims are given as soon as all that live have. Safe to repeat.
--- KEYS: gate, replayed, workers. ARGV: owner, lease ms, ms in which every worker beats, the start it was done for, the
---   server's machine and folder ('' where that is not known)
+-- KEYS: gate, replayed, workers. ARGV: owner, lease ms, ms to wait for those whose first beat was forgotten, the start it was
+--   done for, the server's machine and folder ('' where that is not known)
 -- Returns 0 when claims are given, else how many workers are still waited for; -1 stands for those nobody has heard of yet,
 -- -2 for this worker itself: this is another start of the server.
 local gate, replayed, owner, lease = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])

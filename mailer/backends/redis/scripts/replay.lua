@@ -12,7 +12,8 @@ end
 local deltas = {}
 for i = 3, #ARGV, 9 do
   local before, after = ARGV[i + 1], ARGV[i + 2]
-  call('HSET', s, ARGV[i], after)
+  -- A late reply leaves the state as it is.
+  if after ~= before then call('HSET', s, ARGV[i], after) end
   if ARGV[i + 3] ~= '' then call('APPEND', base .. 'o:' .. n, ARGV[i + 3]) end
   if ARGV[i + 4] ~= '' then call('HSETNX', base .. 'h', n .. ':' .. ARGV[i + 4], ARGV[i + 5]) end
   if ARGV[i + 6] ~= '' then call('ZADD', base .. 'due', 'LT', ARGV[i + 6], n) end
