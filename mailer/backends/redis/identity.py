@@ -4,6 +4,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from mailer.backends.redis.keys import PROTOCOL
+from mailer.backends.redis.scripts import BORN
 from mailer.vocabulary.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ class Identity:
                 pipe.set(self._keys.identity, secrets.token_hex(8), nx=True)
                 pipe.get(self._keys.schema)
                 pipe.get(self._keys.identity)
-                _, _, schema, identity = await pipe.execute()
+                _, is_new, schema, identity = await pipe.execute()
+            if is_new:
+                await BORN(self._redis, [self._keys.gate])
         else:
             schema, identity = await self._redis.get(self._keys.schema), await self._redis.get(self._keys.identity)
         if self._known is not None and identity != self._known:

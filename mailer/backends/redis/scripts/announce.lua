@@ -5,7 +5,7 @@
 -- -2 for this worker itself: this is another start of the server.
 local gate, replayed, owner, lease = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
 local run, now = run_id(), now_ms()
-local v = call('HMGET', gate, 'run', 'seen', 'since')
+local v = call('HMGET', gate, 'run', 'seen', 'since', 'born')
 if run ~= ARGV[4] then return -2 end
 if v[1] == run then return 0 end
 local function open()
@@ -13,7 +13,8 @@ local function open()
   if ARGV[5] ~= '' then call('HSET', gate, 'machine', ARGV[5]) end
   if ARGV[6] ~= '' then call('HSET', gate, 'folder', ARGV[6]) end
 end
-if not v[1] then
+-- Where the gate was never opened since the ledger began, in an earlier start, that may be what the server forgot.
+if not v[1] and v[4] == run then
   open()
   return 0
 end
