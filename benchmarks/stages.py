@@ -1,7 +1,7 @@
 """Each stage of ours alone: producer, drain of a full queue, report; and what a recipient costs in Redis."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from benchmarks.course import Course
 from benchmarks.crew import BenchmarkError, Crew
 from benchmarks.ground import Ground
 from benchmarks.measuring import Watch, cpu_s
-from benchmarks.ours import MAILER, all_recorded, environ, latest, start_sending, workers_wait
+from benchmarks.ours import DEFAULTS, MAILER, TUNED, all_recorded, environ, latest, start_sending, workers_wait
 from benchmarks.queue_server import NAME as QUEUE
 from benchmarks.queue_server import used_bytes
 from benchmarks.table import number, table
@@ -64,8 +64,12 @@ def stages(ground: Ground, tell: Callable[[str], None]) -> Stages:
         finished = used_bytes(course.queue_socket) - empty
         tell("reports")
         reports = [_reported(course, crew, form) for form in ("table", "jsonl")]
+    tell("drain, tuned")
+    with ground.lap() as (course, crew):
+        _produced(course, crew, TUNED)
+        tuned = replace(_drained(ground, course, crew, TUNED), name="drain of the full queue, tuned")
     return Stages(
-        stages=(produced, drained, *reports),
+        stages=(produced, drained, tuned, *reports),
         empty_bytes=empty,
         queued_bytes=queued / course.messages,
         finished_bytes=finished / course.messages,
@@ -79,7 +83,7 @@ def drain(ground: Ground) -> Stage:
         return _drained(ground, course, crew)
 
 
-def _produced(course: Course, crew: Crew) -> tuple[Stage, int]:
+def _produced(course: Course, crew: Crew, settings: Mapping[str, str] = DEFAULTS) -> tuple[Stage, int]:
     """What one recipient costs is the start of the command; the CPU time of a recipient is without it.
 
     Also the bytes that Redis takes after that one.
@@ -90,15 +94,21 @@ def _produced(course: Course, crew: Crew) -> tuple[Stage, int]:
     crew.end("producer")
     _command(course, crew, "cancel", "--reason", "start-up was measured")
     used = used_bytes(course.queue_socket)
-    stage = measured(course, crew, "producer: CSV to a full queue", "producer", lambda: start_sending(course, crew))
+    stage = measured(
+        course,
+        crew,
+        "producer: CSV to a full queue",
+        "producer",
+        lambda: start_sending(course, crew, settings=settings),
+    )
     spent, spent_by_queue = stage.cpu_s - start.cpu_s, stage.queue_cpu_s - start.queue_cpu_s
     return replace(stage, cpu_s=spent, queue_cpu_s=spent_by_queue), used
 
 
-def _drained(ground: Ground, course: Course, crew: Crew) -> Stage:
+def _drained(ground: Ground, course: Course, crew: Crew, settings: Mapping[str, str] = DEFAULTS) -> Stage:
     """From the first to the last message at the sink, with workers that are there already."""
     _command(course, crew, "pause", "--reason", "until the workers wait")
-    workers_wait(course, crew)
+    workers_wait(course, crew, settings)
     spent, before = cpu_s(crew.pids), ground.sink.count()
     with Watch(crew.pids) as watch:
         _command(course, crew, "resume")

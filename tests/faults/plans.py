@@ -119,7 +119,7 @@ def _faults(rng: random.Random, people: int) -> tuple[Fault, ...]:
         others = [fault for fault in (_fault(rng, people) for _ in range(3)) if fault.kind in _HARMLESS]
         step, count = rng.choice(ON_WIRE), rng.randint(2, people)
         return (Fault(kind="roll_back", step=step, count=count, after_s=rng.uniform(0, 1)), *others)
-    return tuple(_fault(rng, people) for _ in range(rng.choice((1, 2, 4, 6, 8, 10, 12, 14))))
+    return tuple(_fault(rng, people) for _ in range(rng.choice((1, 2, 4, 8, 12, 16, 20))))
 
 
 def _fault(rng: random.Random, people: int) -> Fault:

@@ -167,6 +167,7 @@ async def test_nobody_claims_before_all_that_live_have_put_back_what_they_rememb
 
 async def test_a_worker_that_died_is_waited_for_as_long_as_its_lease(server: FaultyServer) -> None:
     async with open_ledgers(server.url, prefix="t", lease_s=0.5) as ledgers:
+        await running(ledgers, drafts([1]))
         gate = Gate(ledgers.redis, ledgers.keys, 0.5)
         async with hand(ledgers) as one, hand(ledgers) as dead:
             await one.beat()
