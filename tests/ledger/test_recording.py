@@ -100,7 +100,7 @@ async def test_what_was_acknowledged_is_there_after_the_server_was_killed(own_se
 async def test_a_mark_that_cannot_be_written_in_time_sends_nothing_and_is_never_written_later(
     own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.backends.redis.delivery.MARK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("mailer.backends.redis.permits.MARK_TIMEOUT_S", 0.1)
     async with open_ledgers(own_server.url, prefix="t", lease_s=10) as ledgers:
         campaign = await running(ledgers, drafts([1, 2]))
         async with hand(ledgers) as worker:

@@ -150,7 +150,7 @@ async def test_21_while_the_mark_cannot_be_written_no_body_leaves(
     own_server: OwnServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not able to record is not sending: nobody is in doubt, and all are sent when the queue server is back."""
-    monkeypatch.setattr("mailer.backends.redis.delivery.MARK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("mailer.backends.redis.permits.MARK_TIMEOUT_S", 0.2)
     async with open_ledgers(own_server.url, prefix="t", lease_s=LEASE_S) as ledgers, Scene(ledgers, tmp_path) as scene:
         campaign = await scene.submit([f"p{number}@x.test" for number in range(5)])
         scene.on_step = at(Step.AUTH, lambda _: own_server.kill())

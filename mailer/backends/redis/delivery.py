@@ -13,13 +13,14 @@ from mailer.backends.redis.connection import PASSING
 from mailer.backends.redis.entries import Entry, read_entries, read_messages, read_roster
 from mailer.backends.redis.events import LETTERS, Event, event_of, frame
 from mailer.backends.redis.frames import Frames, read_frames
+from mailer.backends.redis.permits import Unanswered, permit
 from mailer.backends.redis.persisting import persistently
-from mailer.backends.redis.recorder import WON, Recorder
+from mailer.backends.redis.recorder import Recorder
 from mailer.backends.redis.remembered import Operation
 from mailer.backends.redis.scripts import CLAIM, END_RUN, TAKE_OVER
 from mailer.backends.redis.suppression import suppression_note
 from mailer.failpoints import reached
-from mailer.interfaces.session import Permit, PermitUnavailableError
+from mailer.interfaces.session import Permit
 from mailer.policy.addressing import key_of
 from mailer.vocabulary.chunk import Attempt, Claim, Claimed
 from mailer.vocabulary.outcome import Class, Outcome
@@ -31,31 +32,8 @@ if TYPE_CHECKING:
     from mailer.backends.redis.jobs import Jobs
     from mailer.vocabulary.campaign import Campaign, CampaignStatus, PausedBy
 
-MARK_TIMEOUT_S = 20.0
-"""How long an open envelope waits for its mark; a relay waits longer for the message (RFC 5321 section 4.5.3.2.5)."""
-
-
 CODECS_KEPT = 16
 """Campaigns whose codec a worker keeps at hand, those used last; one takes some 100 kB."""
-
-
-class Unanswered:
-    """Counts outcomes of one claim that the queue server has not acknowledged yet."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self.none_left = asyncio.Event()
-
-    def more(self) -> None:
-        """One more is under way."""
-        self._count += 1
-        self.none_left.clear()
-
-    def fewer(self, _answer: int) -> None:
-        """One has arrived."""
-        self._count -= 1
-        if self._count == 0:
-            self.none_left.set()
 
 
 BARRED = b"barred"
@@ -98,7 +76,6 @@ class RedisDelivery:
         self._in_hand: set[str] = set()
         self._frames: dict[str, Frames] = {}
         self._unanswered: dict[str, Unanswered] = {}
-        self._loop = asyncio.get_running_loop()
 
     async def status(self, campaign_id: str) -> "CampaignStatus":
         """Where the campaign stands."""
@@ -187,42 +164,7 @@ class RedisDelivery:
 
     def permit(self, claim: Claim, recipients: Sequence[Claimed]) -> Permit:
         """The durable `sending` mark for all of these recipients; each is a compare-and-set on the claim's token."""
-
-        def ask() -> asyncio.Future[bool]:
-            # A bare future: a task for each mark costs a message as much as the mark itself.
-            granted: asyncio.Future[bool] = self._loop.create_future()
-            if not self._lease_holds():
-                granted.set_result(False)
-                return granted
-            reached("before_mark")
-            deadline = self._loop.call_later(MARK_TIMEOUT_S, _unavailable, granted)
-            answers: list[int] = []
-
-            def heard(answer: int) -> None:
-                answers.append(answer)
-                if len(answers) == len(recipients):
-                    deadline.cancel()
-                    if not granted.done():
-                        reached("after_mark")
-                        granted.set_result(all(answer == WON for answer in answers) and self._lease_holds())
-
-            for recipient in recipients:
-                self._recorder.submit(
-                    Operation(
-                        claim.campaign_id,
-                        claim.chunk,
-                        recipient.index,
-                        claim.token,
-                        "g",
-                        key_of(recipient.email),
-                        claimed_ms=claim.redis_ms,
-                        heard=heard,
-                        granted=granted,
-                    )
-                )
-            return granted
-
-        return ask
+        return permit(self._recorder, self._lease_holds, claim, recipients)
 
     def record(self, claim: Claim, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
         """Write an outcome, soon and together with others."""
@@ -291,12 +233,6 @@ class RedisDelivery:
 
         await persistently(pause)
         return paused
-
-
-def _unavailable(granted: "asyncio.Future[bool]") -> None:
-    # The mark may be applied all the same; the outcome that follows in the same order puts it right.
-    if not granted.done():
-        granted.set_exception(PermitUnavailableError("the ledger did not answer"))
 
 
 def _claimed(entry: Entry, content: bytes) -> Claimed:
