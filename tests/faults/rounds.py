@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_DEATHS = 50
+ABANDONED_S = 5.0
 TRAIL_ROOM = 4_000_000
 
 
@@ -72,9 +73,12 @@ class Bench:
         """The same without a lock, for a process that ends wherever it stands and has no other children."""
         self.nursery.close()
         self.queue.abandon()
+        # Whoever does not end soon is left to end by himself.
+        deadline = time.monotonic() + ABANDONED_S
         with contextlib.suppress(ChildProcessError):
-            while True:
-                os.waitpid(-1, 0)
+            while time.monotonic() < deadline:
+                if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    time.sleep(0.01)
         shutil.rmtree(self.queue.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.folder.rmdir()

@@ -136,4 +136,4 @@ async def keys_of(ledgers: Ledgers, campaign: Campaign) -> list[str]:
 async def all_keys(ledgers: Ledgers) -> list[str]:
     """Every key of the server with the prefix of this test in it, but for the two that name the ledger itself."""
     found: list[bytes] = await ledgers.redis.eval("return redis.call('KEYS', ARGV[1])", 0, f"*{ledgers.keys.prefix}*")
-    return sorted({key.decode() for key in found} - {ledgers.keys.schema, ledgers.keys.identity})
+    return sorted({key.decode() for key in found} - {ledgers.keys.schema, ledgers.keys.identity, ledgers.keys.gate})
