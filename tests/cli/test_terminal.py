@@ -137,7 +137,7 @@ def test_ctrl_c_at_the_question_is_a_no(desk: Desk, terminal: Open) -> None:
     send.see("Send them? [y/N] ")
     desk.until(lambda: send.running.is_asleep)
     send.running.signal(signal.SIGINT)
-    assert send.leave() == 130
+    assert send.leave() == 130, send.said
     assert "Nothing was sent." in send.said
     assert desk.ids() == []
 
