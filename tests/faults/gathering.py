@@ -10,7 +10,7 @@ from mailer.vocabulary.campaign import Campaign
 from tests.faults.acceptance import Taken
 from tests.faults.invariants import Evidence
 from tests.faults.mailing import PASSWORD, Mailing
-from tests.faults.trail import Value, read_trail
+from tests.faults.trail import Trail, Value
 
 RESENT = "resent"
 """The reason of the event that the policy `on_doubt = "resend"` leaves."""
@@ -22,7 +22,7 @@ async def gathered(
     mailing: Mailing,
     *,
     taken: Taken,
-    written: bytes,
+    trail: Trail,
     upsets: int,
     in_time: bool,
     left_behind: list[str],
@@ -30,7 +30,7 @@ async def gathered(
     is_rolled_back: bool = False,
 ) -> Evidence:
     """All that `invariants.check` asks for."""
-    histories, events = await _histories(ledgers, campaign, written)
+    histories, events = await _histories(ledgers, campaign, trail)
     return Evidence(
         status=await ledgers.reading.status(campaign.id),
         records=[record async for record in ledgers.reading.records(campaign)],
@@ -53,11 +53,10 @@ async def gathered(
 
 
 async def _histories(
-    ledgers: Ledgers, campaign: Campaign, written: bytes
+    ledgers: Ledgers, campaign: Campaign, trail: Trail
 ) -> tuple[dict[str, list[Value]], dict[str, list[Event]]]:
     """Trail and events by address: recipients stand in their chunks in the order of their rows."""
     base = ledgers.keys.base(campaign.id)
-    trail = read_trail(written, base)
     found: dict[str, list[Value]] = {}
     events: dict[str, list[Event]] = {}
     for parts in await read_parts(ledgers.redis, base, sorted({chunk for chunk, _ in trail})):

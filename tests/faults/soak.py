@@ -25,6 +25,7 @@ from tests.faults.sink import Sink
 from tests.faults.slots import scratch
 from tests.faults.stage import LEASE_S, PASSING
 from tests.faults.steps import Step
+from tests.faults.trail import read_trails
 from tests.faults.vitals import Vitals
 from tests.faults.weather import Weather
 from tests.relays.certificates import good
@@ -184,6 +185,7 @@ class _Soak:
     ) -> int:
         """Check every campaign, and print everything."""
         written, taken = self._queue.written(), self._sink.log.read()
+        trails = read_trails(written)
         texts = {"the queue server": written} | {path.name: path.read_bytes() for path in self._folder.glob("*.log")}
         figures: Counter[str] = Counter()
         bad: list[str] = []
@@ -197,7 +199,7 @@ class _Soak:
                     [entry for entry in taken.accepted if entry.recipient in own],
                     [entry for entry in taken.denied if entry.recipient in own],
                 ),
-                written=written,
+                trail=trails[ledgers.keys.base(begun.campaign.id)],
                 upsets=self._weather.upsets,
                 in_time=in_time,
                 left_behind=left_behind,

@@ -26,6 +26,7 @@ from tests.faults.proxy import Harm, Proxy
 from tests.faults.queue_server import QueueServer
 from tests.faults.sink import Sink
 from tests.faults.steps import Hook, Step
+from tests.faults.trail import read_trails
 from tests.relays.certificates import Certificates
 
 LEASE_S = 1.0
@@ -195,7 +196,7 @@ class Stage:
             self._campaign,
             self.mailing,
             taken=self.sink.log.read(),
-            written=written,
+            trail=read_trails(written)[ledgers.keys.base(self._campaign.id)],
             upsets=self.upsets,
             in_time=in_time,
             left_behind=self.left_behind,

@@ -9,6 +9,7 @@ Value = tuple[str, int, str]
 Place = tuple[int, int]
 """Chunk and index."""
 
+_STATES = re.compile(rb"(?P<base>.*:)s:(?P<chunk>\d+)")
 _ALLOWED = {
     "": "qUF",
     "q": "cUXF",
@@ -19,16 +20,19 @@ _ALLOWED = {
 """By whom it may be is not told by the letters; crashes and tokens tell it. Out of an operator's hands: I, F, R."""
 
 
-def read_trail(written: bytes, base: str) -> dict[Place, list[Value]]:
-    """What became of each recipient of the campaign whose keys begin with `base`."""
-    found: dict[Place, list[Value]] = defaultdict(list)
-    prefix = f"{base}s:".encode()
+Trail = dict[Place, list[Value]]
+"""What became of each recipient of one campaign."""
+
+
+def read_trails(written: bytes) -> dict[str, Trail]:
+    """The trail of every campaign, by what its keys begin with; read in one go, for a soak writes a great deal."""
+    found: dict[str, Trail] = defaultdict(lambda: defaultdict(list))
     for words in _commands(written):
-        if words[0].upper() == b"HSET" and words[1].startswith(prefix):
-            chunk = int(words[1][len(prefix) :])
+        if words[0].upper() == b"HSET" and (key := _STATES.fullmatch(words[1])) is not None:
+            trail = found[key["base"].decode()]
             for index, value in zip(words[2::2], words[3::2], strict=True):
                 text = value.decode()
-                found[chunk, int(index)].append((text[0], int(text[3]), text[4:]))
+                trail[int(key["chunk"]), int(index)].append((text[0], int(text[3]), text[4:]))
     return found
 
 
