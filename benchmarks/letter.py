@@ -62,7 +62,7 @@ def write(folder: Path, *, messages: int, size: int) -> None:
 def people(count: int) -> Iterator[tuple[str, ...]]:
     """Rows of the list, always the same ones."""
     # Reproducible, and of no use to anybody as a secret.
-    chance = random.Random(1870)  # noqa: S311 (no secret)
+    chance = random.Random(1870)  # noqa: S311 (reproducible rows, no secret)
     for number in range(1, count + 1):
         code = f"{chance.getrandbits(48):012X}"
         amount = f"{chance.randrange(500, 50_000) / 100:.2f}"
@@ -71,7 +71,7 @@ def people(count: int) -> Iterator[tuple[str, ...]]:
 
 
 def _paragraphs(room: int, width: int, frame: int) -> Iterator[str]:
-    chance = random.Random(821)  # noqa: S311 (as above)
+    chance = random.Random(821)  # noqa: S311 (reproducible text, no secret)
     while room > 0:
         words = " ".join(chance.choices(_WORDS.split(), k=80))
         paragraph = textwrap.fill(words, width)[: max(1, room - frame)]

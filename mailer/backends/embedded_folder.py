@@ -147,7 +147,9 @@ def _short_folder(path: Path) -> Path:
     name = f"mailer-{os.geteuid()}-{sha256(os.fsencode(path)).hexdigest()[:16]}"
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
     # Not the temporary folder of the environment: on macOS that is a long path itself.
-    parent = runtime if runtime.is_absolute() and runtime.is_dir() and _fits(runtime / name / "s") else Path("/tmp")  # noqa: S108 - as above
+    parent = Path("/tmp")  # noqa: S108 - short everywhere; the folder in it is checked to be ours alone
+    if runtime.is_absolute() and runtime.is_dir() and _fits(runtime / name / "s"):
+        parent = runtime
     folder = parent / name
     try:
         with suppress(FileExistsError):

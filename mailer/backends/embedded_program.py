@@ -78,8 +78,9 @@ def _paths() -> list[str]:
 
 def _identified(path: str) -> Program:
     try:
-        # The path is that of an installed server, and there is no shell.
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603 - as above
+        said = subprocess.run(  # noqa: S603 - an installed server, no shell
+            [path, "--version"], capture_output=True, text=True, timeout=10, check=False
+        )
         words = said.stdout + said.stderr
     except (OSError, subprocess.SubprocessError) as error:
         words = str(error)

@@ -34,7 +34,7 @@ class Desk:
         session.host_name = hostname
         return [responses[0], "250-PIPELINING", *responses[1:]]
 
-    async def handle_RCPT(  # noqa: N802 - as above
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd finds it by this name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Refuse, defer or accept the recipient, as its address says."""
@@ -47,7 +47,9 @@ class Desk:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"
 
-    async def handle_DATA(self, server: "Dialogue", session: Session, envelope: Envelope) -> str:  # noqa: N802 - as above
+    async def handle_DATA(  # noqa: N802 - aiosmtpd finds it by this name
+        self, server: "Dialogue", session: Session, envelope: Envelope
+    ) -> str:
         """Answer the final dot, as the most troublesome of the recipients says."""
         behaviours = [behaviour_of(address) for address in envelope.rcpt_tos]
         await asyncio.sleep(max(behaviour.delay for behaviour in behaviours))
