@@ -27,7 +27,7 @@ from mailer.worker.renderers import with_renderers
 if TYPE_CHECKING:
     from mailer.backends.sources.handover import Rows
     from mailer.config.configuration import Configuration
-    from mailer.flow.submission import Counts, Submitted
+    from mailer.flow.counts import Counts, Submitted
     from mailer.interfaces.ledger import IntakeLedger
     from mailer.interfaces.source import RecipientSource
     from mailer.vocabulary.campaign import CampaignStatus

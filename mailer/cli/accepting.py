@@ -13,8 +13,9 @@ from mailer.cli.complaints import warn
 from mailer.cli.confirming import confirmed
 from mailer.cli.waiting import progress
 from mailer.config.redis_url import redact
+from mailer.flow.counts import Submitted
 from mailer.flow.preflight import preflight
-from mailer.flow.submission import Submission, Submitted
+from mailer.flow.submission import Submission
 from mailer.flow.warnings import warnings_of
 from mailer.policy.pace import least_seconds
 from mailer.reports.figures import grouped, moment
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from mailer.cli.invocation import Invocation
     from mailer.cli.opening import Setting
     from mailer.cli.send_flags import SendFlags
+    from mailer.flow.counts import Counts
     from mailer.flow.preparation import Prepared
-    from mailer.flow.submission import Counts
     from mailer.vocabulary.campaign import CampaignStatus
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mailer.flow.counts import Counts
 from mailer.flow.intake import Intake
 from mailer.flow.passes import Passes, count_rows
 from mailer.flow.preparation import Prepared
 from mailer.flow.problems import Examples, Problems
-from mailer.flow.submission import Counts
 from mailer.interfaces.source import Row
 from mailer.policy.choosing import chosen_rows
 from mailer.vocabulary.chunk import Draft

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mailer.flow.ahead import rendered_ahead
-from mailer.flow.chunking import chunks_of, known_of
+from mailer.flow.counts import Counts, Progress, Submitted
 from mailer.flow.intake import Built, Intake, leave_out_members, withhold
 from mailer.flow.passes import Passes, count_rows
 from mailer.flow.problems import Examples, Problems
+from mailer.flow.storing import Storing
 from mailer.interfaces.ledger import CampaignGoneError
 from mailer.interfaces.rendering import Occupation, PackingLedger
 from mailer.policy.choosing import Ranges, chosen_rows, covers, union
@@ -25,40 +26,12 @@ if TYPE_CHECKING:
     from mailer.interfaces.ledger import IntakeLedger
     from mailer.interfaces.rendering import Renderers
     from mailer.interfaces.source import Row
-    from mailer.vocabulary.chunk import Draft
     from mailer.vocabulary.settings import QueueSettings
 
-LOW_WATER_POLL_S = 0.2
 ALONE_ROWS = 2_000
 """Rows that are rendered before other processes are worth their start, unless they were asked for."""
 LATER_ROWS = 10_000_000
 """Numbers kept free for rows of the campaign's own list that were not asked for yet."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """What one pass over the source has counted so far: `read` rows; in all else every address (To, Cc, Bcc) is one."""
-
-    read: int = 0
-    rows: int = 0
-    invalid: int = 0
-    duplicate: int = 0
-    new: int = 0
-    already: int = 0
-    to_send: int = 0
-    """Messages that a yes to `confirm` would send."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submitted:
-    """What a submission came to. `counts` are those of this run; the status has the campaign's."""
-
-    status: CampaignStatus
-    counts: Counts
-    examples: Examples
-
-
-Progress = Callable[[Counts], None]
 
 
 class _MixedDraftError(Exception):
@@ -78,10 +51,12 @@ class Submission:
     _counts: Counts = field(default_factory=Counts)
     _examples: Examples = field(default_factory=Examples)
     _passes: Passes = field(init=False)
+    _storing: Storing = field(init=False)
     _renderers: "Renderers | None" = None
 
     def __post_init__(self) -> None:
         self._passes = Passes(self.prepared.source, self.queue.chunk_size)
+        self._storing = Storing(self.ledger, self.queue)
 
     async def run(self) -> Submitted | None:
         """Accept the campaign, or find it accepted. None when `confirm` said no: nothing of it is left.
@@ -167,8 +142,10 @@ class Submission:
             for problem in built.problems:
                 problems.add(problem)
             if stopped_at is None and not (problems.rows and not self._skips_bad):
-                stored = await self._store(campaign, built.drafts)
-                if stored and await self._is_full(campaign):
+                stored = await self._storing.store(campaign, built.drafts, self._counts)
+                if stored and await self._storing.is_full(campaign):
+                    if not self.prepared.is_resumable:
+                        raise self._passes.too_large()
                     stopped_at = rows[-1].number + 1
             await self._left_out(campaign, run, built)
         self._check(problems)
@@ -243,9 +220,8 @@ class Submission:
         wanted = (rows for rows in batches or self._passes.batches(chosen) if rows[-1].number >= start)
         async for rows in self._rendered(campaign, intake, wanted):
             built = await self._built(intake, rows)
-            if await self.ledger.queued_bytes(campaign) > self.queue.high_water:
-                await self._low_water(campaign)
-            await self._store(campaign, built.drafts)
+            await self._storing.room(campaign, lambda: self.progress(self._counts))
+            await self._storing.store(campaign, built.drafts, self._counts)
             if not is_counted:
                 await self._left_out(campaign, run, built)
             self.progress(self._counts)
@@ -353,37 +329,8 @@ class Submission:
         nothing_new = self._counts.to_send == 0 and self._counts.already > 0
         return self.confirm is None or nothing_new or self.confirm(self._counts)
 
-    async def _low_water(self, campaign: Campaign) -> None:
-        # Workers elsewhere drain it; there is nothing in this process that could tell.
-        while await self.ledger.queued_bytes(campaign) > self.queue.low_water:
-            self.progress(self._counts)
-            await asyncio.sleep(LOW_WATER_POLL_S)
-
     def _intake(self, campaign: Campaign, after: int = 0) -> Intake:
         return Intake(self.prepared, campaign, date=datetime.now(UTC), after=after)
-
-    async def _is_full(self, campaign: Campaign) -> bool:
-        if await self.ledger.queued_bytes(campaign) < self.queue.high_water:
-            return False
-        if not self.prepared.is_resumable:
-            raise self._passes.too_large()
-        return True
-
-    async def _store(self, campaign: Campaign, drafts: "list[Draft]") -> bool:
-        """Store what is not there yet. True when anything was stored."""
-        stored = False
-        for chunk in chunks_of(drafts, self.queue.chunk_size):
-            waiting = chunk
-            while waiting:
-                present = await self.ledger.accept(campaign, waiting)
-                if not present:
-                    self._counts.new += len(waiting)
-                    stored = True
-                    break
-                known = known_of(waiting, present)
-                self._counts.already += len(known)
-                waiting = [draft for place, draft in enumerate(waiting) if place not in known]
-        return stored
 
 
 def _all_of(status: CampaignStatus, chosen: Ranges | None) -> Ranges | None:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mailer.flow.counts import Counts
 from mailer.flow.problems import Examples, shorten
-from mailer.flow.submission import Counts
 from mailer.policy.addressing import AddressError, parse_address
 from mailer.vocabulary.errors import SourceError
 from mailer.vocabulary.recipient import LeftOut

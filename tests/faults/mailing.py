@@ -7,8 +7,9 @@ from typing import Any, Literal
 from mailer.backends.attachment_files import AttachmentFolder
 from mailer.backends.redis.ledgers import open_ledgers
 from mailer.backends.sources.opening import open_source
+from mailer.flow.counts import Submitted
 from mailer.flow.preparation import prepare
-from mailer.flow.submission import Submission, Submitted
+from mailer.flow.submission import Submission
 from mailer.vocabulary.settings import CampaignSettings, DeliverySettings, QueueSettings, SmtpSettings
 
 USER = "sender"

@@ -17,10 +17,10 @@ from mailer.backends.redis.ledgers import Ledgers
 from mailer.backends.render_processes import RenderProcesses
 from mailer.backends.sources.iterable import IterableSource
 from mailer.flow.ahead import rendered_ahead
+from mailer.flow.counts import Counts
 from mailer.flow.intake import Intake
 from mailer.flow.preparation import Prepared
 from mailer.flow.problems import BadRowsError
-from mailer.flow.submission import Counts
 from mailer.interfaces.rendering import Job, Occupation, Packed, Renderers
 from mailer.interfaces.source import Row
 from mailer.vocabulary.errors import SourceError, UsageError

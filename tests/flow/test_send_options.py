@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mailer.backends.redis.ledgers import Ledgers
+from mailer.flow.counts import Counts
 from mailer.flow.problems import BadRowsError
-from mailer.flow.submission import Counts
 from mailer.flow.warnings import warnings_of
 from mailer.vocabulary.campaign import CampaignState, CampaignStatus
 from mailer.vocabulary.chunk import Draft

@@ -10,8 +10,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from mailer.backends.redis.connection import connect
 from mailer.backends.redis.ledgers import Ledgers, open_ledgers
+from mailer.flow.counts import Counts
 from mailer.flow.problems import BadRowsError
-from mailer.flow.submission import Counts
 from mailer.vocabulary.campaign import CampaignState
 from mailer.vocabulary.errors import SourceError, UsageError
 from mailer.vocabulary.phase import Phase
@@ -248,7 +248,7 @@ async def test_who_says_no_when_asked_leaves_nothing(ledgers: Ledgers, shop: Sho
 async def test_a_list_larger_than_the_high_water_mark_is_stored_while_workers_drain(
     ledgers: Ledgers, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.flow.submission.LOW_WATER_POLL_S", 0.001)
+    monkeypatch.setattr("mailer.flow.storing.LOW_WATER_POLL_S", 0.001)
     rows = [personal(row) for row in range(1, 204)]
     rows[150] = dict(rows[7])
     rows[160]["email"] = "no address"
@@ -303,7 +303,7 @@ async def test_a_bad_row_beyond_the_high_water_mark_is_found_before_anything_is_
 async def test_one_that_was_killed_in_the_second_pass_goes_on(
     ledgers: Ledgers, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.flow.submission.LOW_WATER_POLL_S", 0.001)
+    monkeypatch.setattr("mailer.flow.storing.LOW_WATER_POLL_S", 0.001)
     recipients = shop.json_lines([personal(row) for row in range(1, 101)])
     stuck = asyncio.create_task(shop.submission(ledgers, recipients, high_water=3_000, low_water=2_000).run())
     await until(lambda: runs(ledgers))

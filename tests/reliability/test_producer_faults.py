@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from arq.constants import job_key_prefix
 
-from mailer.flow.submission import Counts
+from mailer.flow.counts import Counts
 from mailer.vocabulary.campaign import Campaign, CampaignState, CampaignStatus
 from mailer.vocabulary.recipient import State
 from tests.faults.mailing import Mailing, submit
