@@ -9,6 +9,7 @@ import os
 import signal
 
 NAMES = (
+    "after_accept",
     "before_claim",
     "after_claim",
     "before_connect",
@@ -26,7 +27,7 @@ NAMES = (
     "in_rescue",
     "in_shutdown",
 )
-"""In the order of a send; the last four stand where a process heals or ends."""
+"""In the order of a send: the first is a producer's, the last four stand where a worker heals or ends."""
 
 _armed: dict[str, int] = {}
 

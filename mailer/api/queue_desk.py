@@ -187,8 +187,7 @@ class QueueDesk:
                 continue
             try:
                 with self.explaining():
-                    found = await self.ledgers.campaigns.by_key(acceptance.key)
-                    status = await self.ledgers.campaigns.status(found.id) if found is not None else None
+                    status = await self.ledgers.campaigns.by_key(acceptance.key)
                 if status is not None:
                     await self.attend(status, tried=True)
             except MailerError:

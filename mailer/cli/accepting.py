@@ -80,7 +80,7 @@ async def submit(
             interrupted = True
             return False
 
-    tally = _Tally(await _standing(ledgers, prepared.proposal.key))
+    tally = _Tally(await ledgers.campaigns.by_key(prepared.proposal.key))
 
     with progress(invocation, f"{prepared.proposal.name} (accepting)") as bar:
 
@@ -133,18 +133,6 @@ class _Tally:
         if self._counts is None or not self._is_storing:
             return self._before
         return max(self._before, self._counts.already + self._counts.new)
-
-
-async def _standing(ledgers: "Ledgers", key: str) -> "CampaignStatus | None":
-    """Where the campaign stands that an earlier run has begun, if any has."""
-    found = await ledgers.campaigns.by_key(key)
-    if found is None:
-        return None
-    try:
-        return await ledgers.campaigns.status(found.id)
-    except UsageError:
-        # It was dropped meanwhile.
-        return None
 
 
 def _has_key(setting: "Setting") -> bool:

@@ -55,9 +55,9 @@ async def _work(
     while campaign is None:
         if await _is_over(over):
             return
-        found = await campaigns.by_key(key)
-        if found is not None and (await campaigns.status(found.id)).state is CampaignState.RUNNING:
-            campaign = found
+        status = await campaigns.by_key(key)
+        if status is not None and status.state is CampaignState.RUNNING:
+            campaign = status.campaign
     # Loads arq: a list that was stored within the first look does without.
     from mailer.worker.own import OwnWorker
 

@@ -92,12 +92,13 @@ class Crew:
         os.write(member.stdin, write_orders(told))
         return member
 
-    async def producer(self, mailing: Mailing) -> Member:
+    async def producer(self, mailing: Mailing, *, failpoints: str = "") -> Member:
         """Start a process that submits the mailing."""
         self._born += 1
         name = f"p{self._born}"
+        log = str(self._folder / f"{name}.log")
         return await self._bear(
-            name, Birth(kind="producer", arguments=mailing.to_dict(), log=str(self._folder / f"{name}.log"))
+            name, Birth(kind="producer", arguments=mailing.to_dict(), log=log, failpoints=failpoints)
         )
 
     async def _bear(self, name: str, birth: Birth) -> Member:

@@ -131,6 +131,8 @@ def _fault(rng: random.Random, people: int) -> Fault:
         where = rng.choice(("redis_call", "redis_answer", "smtp_write"))
         return Fault(kind=kind, point=f"{where}:{rng.randint(1, 12 if where == 'smtp_write' else 80)}")
     if kind == "kill_producer":
+        if rng.random() < 0.5:
+            return Fault(kind=kind, point=f"after_accept:{rng.randint(1, people)}")
         return Fault(kind=kind, after_s=rng.uniform(0, 0.03))
     if kind == "cut_stream":
         # The handshakes are over behind some 900 bytes from the worker, and 2500 from the relay.

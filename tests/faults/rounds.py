@@ -160,9 +160,10 @@ class _Round:
         stage = self._stage
         for fault in self._plan.faults:
             if fault.kind == "kill_producer":
-                member = await stage.crew.producer(stage.mailing)
-                await asyncio.sleep(fault.after_s)
-                member.send(signal.SIGKILL)
+                member = await stage.crew.producer(stage.mailing, failpoints=fault.point)
+                if not fault.point:
+                    await asyncio.sleep(fault.after_s)
+                    member.send(signal.SIGKILL)
                 await member.gone.wait()
         await asyncio.gather(*(stage.submit() for _ in range(self._plan.producers)))
 

@@ -25,7 +25,8 @@ TRIES = 8
 
 def plan_of(name: str) -> Plan:
     """A few people, and a first worker that dies when it comes there; its successor is well."""
-    point = Fault(kind="failpoint", point=f"{name}:{2 if name in ('after_mark', 'reply_read') else 1}")
+    whose = "kill_producer" if name == "after_accept" else "failpoint"
+    point = Fault(kind=whose, point=f"{name}:{2 if name in ('after_mark', 'reply_read') else 1}")
     others = [OTHER_DEATHS[name]] if name in OTHER_DEATHS else []
     if name == "in_reconciler":
         # Nothing is taken over before the server has answered for a lease.
@@ -38,7 +39,7 @@ def plan_of(name: str) -> Plan:
 
 def deaths_of(plan: Plan) -> int:
     """How many there are when everything has happened."""
-    return sum(fault.kind in ("failpoint", "kill_worker", "kill_redis") for fault in plan.faults)
+    return sum(fault.kind in ("failpoint", "kill_producer", "kill_worker", "kill_redis") for fault in plan.faults)
 
 
 async def test_death_at_any_failpoint_loses_nobody_and_sends_nobody_a_second_message(benches: Benches) -> None:

@@ -63,8 +63,9 @@ async def killed(call: Awaitable[None], turns: int) -> None:
 async def test_a_producer_that_is_killed_at_any_step_is_gone_on_from(ledgers: Ledgers, turns: int) -> None:
     await killed(produce(ledgers, "k", "one"), turns)
     await produce(ledgers, "k", "two")
-    campaign = await ledgers.campaigns.by_key("k")
-    assert campaign is not None
+    found = await ledgers.campaigns.by_key("k")
+    assert found is not None
+    campaign = found.campaign
     await reconciler(ledgers).revive()
     await work_off(ledgers, campaign)
     await killed(append(ledgers, "k", "three"), turns)
@@ -91,8 +92,9 @@ async def insist(act: Callable[[Ledgers, str, str], Awaitable[None]], ledgers: L
 @pytest.mark.parametrize("key", ["a", *thorough("b", "c", "d")])
 async def test_three_producers_and_a_worker_at_once_make_one_campaign(ledgers: Ledgers, key: str) -> None:
     await asyncio.gather(*(insist(produce, ledgers, key, f"own {number}") for number in range(3)))
-    campaign = await ledgers.campaigns.by_key(key)
-    assert campaign is not None
+    found = await ledgers.campaigns.by_key(key)
+    assert found is not None
+    campaign = found.campaign
     await asyncio.gather(
         *(insist(append, ledgers, key, f"more {number}") for number in range(3)), work_off(ledgers, campaign)
     )

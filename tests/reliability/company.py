@@ -34,9 +34,9 @@ class Company:
         """Start one."""
         return await self._crew.worker(self._scene.orders(**changes), failpoints=failpoints)
 
-    async def producer(self, mailing: Mailing) -> Member:
+    async def producer(self, mailing: Mailing, *, failpoints: str = "") -> Member:
         """Start one that submits this mailing."""
-        return await self._crew.producer(mailing)
+        return await self._crew.producer(mailing, failpoints=failpoints)
 
 
 async def died(member: Member, status: int = -signal.SIGKILL) -> None:

@@ -16,7 +16,7 @@ from tests.faults.mailing import Mailing, submit
 from tests.faults.steps import Step
 from tests.flow.submitting import CHUNK, Once, Shop, personal
 from tests.relays.scripted import ScriptedRelay
-from tests.reliability.company import Company
+from tests.reliability.company import Company, died
 from tests.reliability.scene import Scene
 from tests.servers import until
 
@@ -86,10 +86,10 @@ async def test_78_producers_of_one_campaign_at_once_make_one_set_of_recipients(
 async def test_80_of_a_list_that_was_not_read_to_its_end_nothing_is_sent(scene: Scene, company: Company) -> None:
     """It stays a draft while workers run, and the same command again goes on."""
     mailing = scene.mailing(40, chunk=2)
-    await killed_at(20, scene, company, mailing)
+    await died(await company.producer(mailing, failpoints="after_accept:10"))
     status = await accepted(scene)
     assert status is not None
-    assert status.state is CampaignState.DRAFT
+    assert (status.state, status.totals.accepted) == (CampaignState.DRAFT, 20)
     async with scene.at_work() as worker:
         await until(worker.campaigns.is_idle)
     assert scene.seen(Step.CONNECT) == 0

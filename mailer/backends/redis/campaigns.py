@@ -70,27 +70,32 @@ class Campaigns:
         await self.redis.hsetnx(self.keys.by_key, proposal.key, candidate)
         return (await self.redis.hget(self.keys.by_key, proposal.key) or candidate.encode()).decode()
 
-    async def by_key(self, key: str) -> Campaign | None:
-        """The campaign with this idempotency key, if any."""
+    async def by_key(self, key: str) -> CampaignStatus | None:
+        """Where the campaign with this idempotency key stands, if there is one. Raises `QueueError` E518.
+
+        A draft may be dropped at any moment: then there is none.
+        """
         known = await self.redis.hget(self.keys.by_key, key)
-        record = await self.redis.hget(self.keys.campaign(known.decode()), "record") if known is not None else None
-        if known is None or record is None:
-            return None
-        with legible(known.decode("utf-8", "replace")):
-            return _decode(record)
+        return await self._standing(known.decode("utf-8", "replace")) if known is not None else None
 
     async def status(self, campaign_id: str) -> CampaignStatus:
         """Where a campaign stands. Raises `UsageError` E109, `QueueError` E518."""
+        status = await self._standing(campaign_id)
+        if status is None:
+            raise UsageError("E109", f"no campaign {campaign_id!r}", hint="mailer status   lists the ids")
+        return status
+
+    async def _standing(self, campaign_id: str) -> CampaignStatus | None:
         with legible(campaign_id):
             return await self._status(campaign_id)
 
-    async def _status(self, campaign_id: str) -> CampaignStatus:
+    async def _status(self, campaign_id: str) -> CampaignStatus | None:
         async with self.redis.pipeline(transaction=True) as pipe:
             pipe.hgetall(self.keys.campaign(campaign_id))
             pipe.zrange(self.keys.base(campaign_id) + "due", 0, 0, withscores=True)
             fields, due = await pipe.execute()
         if b"record" not in fields or fields[b"state"] == b"dropped":
-            raise UsageError("E109", f"no campaign {campaign_id!r}", hint="mailer status   lists the ids")
+            return None
         text = {name.decode(): value.decode() for name, value in fields.items()}
         states = {name: int(text[name]) for name in Totals.__dataclass_fields__ if name in text}
         totals = Totals.of(states, invalid=states.pop("invalid", 0), duplicate=states.pop("duplicate", 0))
