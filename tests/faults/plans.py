@@ -42,7 +42,7 @@ _LASTS_S = {"kill_redis": (0.05, 0.6), "stop": (0.3, 2.5), "tarpit": (0.1, 0.6),
 """From when to when something lasts; the refusal of writes likewise, up to two leases."""
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
+class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that goes wrong: at the `count`-th time the relay sees a step, or so many seconds after the start.
 
     A `roll_back` forgets what was written in the last `after_s` seconds before its step.
@@ -60,7 +60,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """A `cut_stream` ends the `count`-th connection behind this byte from the worker (`up`) or from the relay."""
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One round. The same plan goes the same way, as far as processes on one machine can."""
 
     seed: int = 0
@@ -119,7 +119,7 @@ def _faults(rng: random.Random, people: int) -> tuple[Fault, ...]:
         others = [fault for fault in (_fault(rng, people) for _ in range(3)) if fault.kind in _HARMLESS]
         step, count = rng.choice(ON_WIRE), rng.randint(2, people)
         return (Fault(kind="roll_back", step=step, count=count, after_s=rng.uniform(0, 1)), *others)
-    return tuple(_fault(rng, people) for _ in range(rng.choice((1, 2, 4, 8, 12, 16, 20))))
+    return tuple(_fault(rng, people) for _ in range(rng.choice((2, 4, 8, 12, 16, 20, 24, 28))))
 
 
 def _fault(rng: random.Random, people: int) -> Fault:
