@@ -165,6 +165,19 @@ async def test_nobody_claims_before_all_that_live_have_put_back_what_they_rememb
             assert await gate.announce(other.owner, run) in (-1, 0)
 
 
+async def test_whom_an_emptied_ledger_does_not_know_puts_nothing_into_it(server: FaultyServer) -> None:
+    """Between two beats it may be gone: the gate would be the first thing in a void."""
+    async with open_ledgers(server.url, prefix="t", lease_s=1) as ledgers:
+        await running(ledgers, drafts([1]))
+        gate = Gate(ledgers.redis, ledgers.keys, 1)
+        async with hand(ledgers) as one:
+            await one.beat()
+            run = await run_id(ledgers)
+            server.say("FLUSHALL")
+            assert await gate.announce(one.owner, run) == -2
+            assert server.say("KEYS", "*") == []
+
+
 async def test_a_worker_that_died_is_waited_for_as_long_as_its_lease(server: FaultyServer) -> None:
     async with open_ledgers(server.url, prefix="t", lease_s=0.5) as ledgers:
         await running(ledgers, drafts([1]))

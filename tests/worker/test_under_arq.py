@@ -14,6 +14,7 @@ import pytest
 from mailer.backends.redis.ledgers import Ledgers, open_ledgers
 from tests.ledger.campaigns import checked
 from tests.servers import OwnServer, until
+from tests.thorough import first
 from tests.worker.relays import capture, submit
 from tests.worker.test_supervised import ROOT, has
 
@@ -52,15 +53,16 @@ async def end_of(process: Process) -> tuple[int | None, str]:
     return process.returncode, words.decode()
 
 
-async def _gate(ledgers: Ledgers) -> bool:
-    """True when a worker has begun."""
-    return bool(await ledgers.redis.exists(ledgers.keys.gate))
+async def _is_known(ledgers: Ledgers) -> bool:
+    """True when a worker has begun, and knows the ledger by its identity."""
+    return bool(await ledgers.fleet.alive())
 
 
 async def _sending(ledgers: Ledgers, campaign_id: str) -> bool:
     return (await ledgers.reading.status(campaign_id)).totals.sending == 2
 
 
+@pytest.mark.thorough
 async def test_a_worker_that_may_not_start_says_why_and_ends_with_2(own_server: OwnServer, tmp_path: Path) -> None:
     """A ledger of another layout: no traceback, and nothing is read."""
     async with open_ledgers(own_server.url, prefix="t", lease_s=1) as ledgers:
@@ -73,6 +75,7 @@ async def test_a_worker_that_may_not_start_says_why_and_ends_with_2(own_server: 
     assert "Traceback" not in words
 
 
+@pytest.mark.thorough
 async def test_a_worker_that_is_configured_wrongly_says_so_and_ends_with_2(tmp_path: Path) -> None:
     """Before arq has its settings."""
     async with arq(tmp_path, "redis://q.example:6379", "t") as process:
@@ -87,7 +90,7 @@ async def test_a_worker_whose_ledger_is_emptied_says_so_and_ends_with_2(own_serv
     """It takes no void for an empty ledger, and does not wait in silence."""
     async with open_ledgers(own_server.url, prefix="t", lease_s=2) as ledgers:
         async with arq(tmp_path, own_server.url, "t") as process:
-            await until(lambda: _gate(ledgers))
+            await until(lambda: _is_known(ledgers))
             await ledgers.redis.eval("return redis.call('FLUSHALL')", 0)
             code, words = await end_of(process)
         left: list[bytes] = await ledgers.redis.eval("return redis.call('KEYS', 't:*')", 0)
@@ -97,6 +100,7 @@ async def test_a_worker_whose_ledger_is_emptied_says_so_and_ends_with_2(own_serv
     assert left == []
 
 
+@pytest.mark.thorough
 async def test_garbage_in_the_queue_does_not_end_it(ledgers: Ledgers, tmp_path: Path) -> None:
     """What stands behind it is sent, and it is said that something was taken out."""
     async with capture(tmp_path) as relay:
@@ -130,7 +134,7 @@ async def test_told_to_end_it_finishes_what_is_on_the_wire_and_gives_the_rest_ba
     assert await ledgers.fleet.known() == []
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "expected"), first(1, [(signal.SIGTERM, 0), (signal.SIGINT, 130)]))
 async def test_told_to_end_with_nothing_to_do_it_ends_at_once(
     ledgers: Ledgers, tmp_path: Path, number: int, expected: int
 ) -> None:
@@ -143,6 +147,7 @@ async def test_told_to_end_with_nothing_to_do_it_ends_at_once(
     assert await ledgers.fleet.known() == []
 
 
+@pytest.mark.thorough
 async def test_told_twice_it_ends_now_and_what_was_in_a_body_is_in_doubt(ledgers: Ledgers, tmp_path: Path) -> None:
     """On record before it ends."""
     async with capture(tmp_path) as relay:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mailer.backends.redis.server import Server
 
 OTHER_START = -2
-"""Answer of `announce.lua`: the queue server was started again meanwhile."""
+"""Answer of `announce.lua`: the queue server was started again meanwhile, or its data are gone."""
 
 log = structlog.get_logger("mailer.ledger")
 
@@ -44,7 +44,8 @@ class Gate:
         """Say that this worker has put back what it remembers, for this start of the server. May be said repeatedly.
 
         Returns how many workers are still waited for (a dead one for one lease); 0 when claims are given; -1 when only
-        the first beat of those is waited for that the server may have forgotten; -2 when it is another start.
+        the first beat of those is waited for that the server may have forgotten; -2 when it is another start, or
+        the ledger knows nothing of this worker (any more).
         """
         run, machine, folder = await self._redis.hmget(self._names.gate, ["run", "machine", "folder"])
         here = Place()

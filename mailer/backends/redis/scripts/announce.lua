@@ -2,11 +2,11 @@
 -- KEYS: gate, replayed, workers. ARGV: owner, lease ms, ms to wait for those whose first beat was forgotten, the start it was
 --   done for, the server's machine and folder ('' where that is not known)
 -- Returns 0 when claims are given, else how many workers are still waited for; -1 stands for those nobody has heard of yet,
--- -2 for this worker itself: this is another start of the server.
+-- -2 for this worker itself: this is another start of the server, or a ledger that has not heard of it (it may be emptied).
 local gate, replayed, owner, lease = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
 local run, now = run_id(), now_ms()
 local v = call('HMGET', gate, 'run', 'seen', 'since', 'born')
-if run ~= ARGV[4] then return -2 end
+if run ~= ARGV[4] or not call('ZSCORE', KEYS[3], owner) then return -2 end
 if v[1] == run then return 0 end
 local function open()
   call('HSET', gate, 'run', run)
