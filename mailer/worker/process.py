@@ -26,6 +26,7 @@ from mailer.backends.redis.replay import Replayer
 from mailer.config.redis_url import redact
 from mailer.failpoints import reached
 from mailer.flow.delivery import Delivery
+from mailer.worker.draining import drained
 from mailer.worker.ending import cancelled
 from mailer.worker.heartbeat import Heartbeat
 from mailer.worker.reading import Reading
@@ -174,20 +175,13 @@ class WorkerProcess:
         """Wait for the chunks that run, as long as the grace allows; then cancel them."""
         reached("in_shutdown")
         running = self._reading.running
+        await drained(running, self._now, grace_s=self.orders.grace_s, last_words_s=LAST_WORDS_S)
         if running:
-            now = asyncio.create_task(self._now.wait())
-            chunks = asyncio.create_task(_all_done(running))
-            await asyncio.wait({chunks, now}, timeout=self.orders.grace_s, return_when=asyncio.FIRST_COMPLETED)
-            now.cancel()
-            for task in running:
-                task.cancel()
-            await asyncio.wait({chunks}, timeout=LAST_WORDS_S)
             # Redis is away: whoever cannot end his chunk leaves it to the reconciler. Ours too, for arq's task hands on
             # only the first time it is cancelled.
             for task in [*running, *self._reading.ours]:
                 task.cancel()
-            await asyncio.wait({chunks}, timeout=LAST_WORDS_S / 5)
-            chunks.cancel()
+            await asyncio.wait(running, timeout=LAST_WORDS_S / 5)
 
     async def work(self, ctx: dict[str, Any], campaign_id: str, chunk: int) -> None:
         """arq's one function. What goes wrong here leaves a chunk without a job, and the reconciler makes a new one."""
@@ -216,7 +210,3 @@ class WorkerProcess:
             except Exception:
                 log.exception("cannot reconcile")
             await asyncio.sleep(max(0.05, rest_s))
-
-
-async def _all_done(tasks: list["asyncio.Task[Any]"]) -> None:
-    await asyncio.wait(tasks)

@@ -15,6 +15,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from mailer.vocabulary.errors import STOPPED_WAITING, MailerError
+from mailer.worker.draining import drained
 from mailer.worker.ending import cancelled
 from mailer.worker.process import LAST_WORDS_S, WorkerProcess
 from mailer.worker.queue_reader import SHOWN, told_apart
@@ -106,16 +107,7 @@ class UnderArq:
             self._ending = asyncio.create_task(self._drain())
 
     async def _drain(self) -> None:
-        running = list(self._chunks)
-        if running:
-            now = asyncio.create_task(self._now.wait())
-            ended = asyncio.create_task(_all_ended(running))
-            await asyncio.wait({ended, now}, timeout=self._orders.grace_s, return_when=asyncio.FIRST_COMPLETED)
-            now.cancel()
-            for task in running:
-                task.cancel()
-            await asyncio.wait({ended}, timeout=LAST_WORDS_S)
-            ended.cancel()
+        await drained(list(self._chunks), self._now, grace_s=self._orders.grace_s, last_words_s=LAST_WORDS_S)
         for task in self._chunks:
             task.cancel()
         if self._main is not None:
@@ -144,10 +136,6 @@ def _guard(queue: Any) -> None:
         return jobs
 
     queue.zrangebyscore = read_jobs
-
-
-async def _all_ended(tasks: list[asyncio.Task[Any]]) -> None:
-    await asyncio.wait(tasks)
 
 
 def complain(error: MailerError) -> int:

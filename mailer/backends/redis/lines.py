@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from mailer.backends.redis.entries import Entry
@@ -46,20 +45,9 @@ def lines_of(
         return
     queue_ids = iter(packed.queue_ids.split("\n"))
     has_id = [text is not None and "\0" in text for _, text, *_ in packed.replies]
-    wires = zip(packed.connection, packed.at, packed.begun, packed.smtp, strict=True)
+    wires = packed.wires()
     firsts: dict[int, str] = {}
-    people = zip(
-        packed.indices,
-        accumulate(packed.rows),
-        packed.locals.split("\n"),
-        packed.domain,
-        packed.letters,
-        packed.attempts,
-        packed.crashes,
-        packed.reply,
-        strict=True,
-    )
-    for index, row, local, host, letter, attempts, crashes, place in people:
+    for index, row, local, host, letter, attempts, crashes, place in packed.people():
         email = f"{local}@{domains[host]}"
         # One message goes to all recipients of a row, and they stand in one chunk.
         first = firsts.setdefault(row, email)

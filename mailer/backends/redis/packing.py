@@ -5,7 +5,8 @@ which a script can find by whose claim: a reply that comes late is told from one
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
 
 import msgspec
 
@@ -62,6 +63,24 @@ class Packed(msgspec.Struct, array_like=True, frozen=True):
         """The addresses, in the order of the columns."""
         parts = zip(self.locals.split("\n"), self.domain, strict=True)
         return [f"{local}@{self.domains[domain]}" for local, domain in parts]
+
+    def people(self) -> Iterator[tuple[int, int, str, int, str, int, int, int]]:
+        """Each recipient: index, row, local part, place in `domains`, letter, attempts, crashes, place in `replies`."""
+        return zip(
+            self.indices,
+            accumulate(self.rows),
+            self.locals.split("\n"),
+            self.domain,
+            self.letters,
+            self.attempts,
+            self.crashes,
+            self.reply,
+            strict=True,
+        )
+
+    def wires(self) -> Iterator[tuple[int, int, int, int]]:
+        """Place in `connections`, `at`, `begun` and `smtp` of those with a place in `replies`, in their order."""
+        return zip(self.connection, self.at, self.begun, self.smtp, strict=True)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -166,22 +185,9 @@ def unpack(blob: bytes) -> list[Entry]:
     """The recipients of `f:n`, each with its events."""
     packed = read_packed(blob)
     entries = []
-    row = 0
     queue_ids = iter(packed.queue_ids.split("\n"))
-    columns = zip(packed.connection, packed.at, packed.begun, packed.smtp, strict=True)
-    people = zip(
-        packed.indices,
-        packed.rows,
-        packed.locals.split("\n"),
-        packed.domain,
-        packed.letters,
-        packed.attempts,
-        packed.crashes,
-        packed.reply,
-        strict=True,
-    )
-    for index, difference, local, host, letter, attempts, crashes, place in people:
-        row += difference
+    wires = packed.wires()
+    for index, row, local, host, letter, attempts, crashes, place in packed.people():
         entry = Entry(index, row, f"{local}@{packed.domains[host]}", letter, attempts, crashes, packed.accepted_ms)
         if place < 0:
             entry.events = list(packed.histories.get(index, ()))
@@ -189,7 +195,7 @@ def unpack(blob: bytes) -> list[Entry]:
             reason, text, phase, failure, code, enhanced = packed.replies[place]
             if text is not None and "\0" in text:
                 text = text.replace("\0", next(queue_ids), 1)
-            wire, at, begun, smtp = next(columns)
+            wire, at, begun, smtp = next(wires)
             relay, tls, worker, counted = packed.connections[wire]
             at_ms = packed.accepted_ms + at
             entry.events = [
