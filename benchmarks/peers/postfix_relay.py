@@ -10,31 +10,13 @@ from pathlib import Path
 
 from benchmarks.course import Course, Runner
 from benchmarks.crew import BenchmarkError, Crew
+from benchmarks.private_postfix import configure
 from benchmarks.sink import free_port, listens, program
 
-_MAIN = """\
-compatibility_level = 3.6
-queue_directory = {root}/queue
-data_directory = {root}/data
-command_directory = /usr/sbin
-daemon_directory = {daemons}
-mail_owner = postfix
-setgid_group = postdrop
-maillog_file = {root}/log
-maillog_file_prefixes = {root}
+_SETTINGS = """\
 syslog_name = mailer-benchmark
 myhostname = benchmark.example
-mydestination =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
-alias_maps =
-alias_database =
-local_recipient_maps =
 relayhost = [127.0.0.1]:{tls_port}
-smtpd_relay_restrictions = permit_mynetworks, reject
-smtpd_peername_lookup = no
-smtpd_client_event_limit_exceptions = static:all
 smtp_tls_security_level = secure
 smtp_tls_secure_cert_match = localhost
 smtp_tls_CAfile = {ca_file}
@@ -45,15 +27,8 @@ initial_destination_concurrency = {connections}
 default_process_limit = 100
 """
 
-_MASTER = """\
-127.0.0.1:{port} inet n - n - - smtpd
+_SERVICES = """\
 pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 verify unix - - n - 1 verify
 flush unix n - n 1000? 0 flush
@@ -65,7 +40,6 @@ retry unix - - n - - error
 scache unix - - n - 1 scache
 tlsproxy unix - - n - 0 tlsproxy
 anvil unix - - n - 1 anvil
-postlog unix-dgram n - n - 1 postlogd
 """
 
 
@@ -81,19 +55,13 @@ def ready(course: Course, crew: Crew) -> None:
     # Not below a folder that is for us alone: Postfix's own users must be able to walk down to it.
     root = Path(course.scratch)
     port = free_port()
-    for folder in (root / "config", root / "queue", root / "data"):
-        folder.mkdir()
-    shutil.chown(root / "data", "postfix")
     ca_file = root / "ca.pem"
     shutil.copy(course.ca_file, ca_file)
-    daemons = Path("/usr/lib/postfix/sbin")
     connections = course.connections * course.processes
-    (root / "config" / "main.cf").write_text(
-        _MAIN.format(root=root, daemons=daemons, tls_port=course.tls_port, ca_file=ca_file, connections=connections)
-    )
-    (root / "config" / "master.cf").write_text(_MASTER.format(port=port))
+    settings = _SETTINGS.format(tls_port=course.tls_port, ca_file=ca_file, connections=connections)
+    config = configure(root, port, settings=settings, services=_SERVICES)
     (root / "port").write_text(str(port))
-    crew.start("postfix", [program("postfix"), "-c", root / "config", "start-fg"])
+    crew.start("postfix", [program("postfix"), "-c", config, "start-fg"])
     crew.until(lambda: listens(port), "Postfix listens")
 
 

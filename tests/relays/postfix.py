@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from benchmarks.private_postfix import configure
+from benchmarks.sink import free_port
 from mailer.vocabulary.route import Route, Security
 from tests.relays import certificates
 
@@ -17,49 +19,20 @@ REFUSED = "refused@postfix.test"
 SPAM = b"this-smells-of-spam"
 MESSAGE_LIMIT = 100_000
 
-_MAIN = """\
-compatibility_level = 3.6
-queue_directory = {queue}
-data_directory = {data}
-command_directory = /usr/sbin
-daemon_directory = {daemons}
-mail_owner = postfix
-setgid_group = postdrop
-maillog_file = {log}
-maillog_file_prefixes = {root}
+_SETTINGS = """\
 syslog_name = mailer-test
 myhostname = postfix.test
-mydestination =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
-alias_maps =
-alias_database =
-local_recipient_maps =
 default_transport = discard:
 relay_transport = discard:
-smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_recipient_restrictions = check_recipient_access texthash:{root}/recipients, permit
-smtpd_client_event_limit_exceptions = static:all
 smtpd_tls_security_level = encrypt
 smtpd_tls_chain_files = {root}/chain.pem
-smtpd_peername_lookup = no
 smtpd_delay_reject = no
 body_checks = regexp:{root}/body_checks
 message_size_limit = {limit}
 """
 
-_MASTER = """\
-127.0.0.1:{port} inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-discard unix - - n - - discard
-postlog unix-dgram n - n - 1 postlogd
-"""
+_SERVICES = "discard unix - - n - - discard\n"
 
 
 def reason_to_skip() -> str | None:
@@ -78,7 +51,7 @@ class Postfix:
     """
 
     def __init__(self, **settings: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._settings = settings
         self._certificates = certificates.good()
         # Not pytest's folder: Postfix's own users must be able to walk down to it.
@@ -108,21 +81,9 @@ class Postfix:
     def _configure(self) -> None:
         root = self._root
         root.chmod(0o755)
-        config = root / "config"
-        for folder in (config, root / "queue", root / "data"):
-            folder.mkdir()
-        shutil.chown(root / "data", "postfix")
-        main = _MAIN.format(
-            root=root,
-            queue=root / "queue",
-            data=root / "data",
-            log=root / "log",
-            limit=MESSAGE_LIMIT,
-            daemons=_postconf("daemon_directory"),
-        )
-        main += "".join(f"{key} = {value}\n" for key, value in self._settings.items())
-        (config / "main.cf").write_text(main)
-        (config / "master.cf").write_text(_MASTER.format(port=self.port))
+        settings = _SETTINGS.format(root=root, limit=MESSAGE_LIMIT)
+        settings += "".join(f"{key} = {value}\n" for key, value in self._settings.items())
+        configure(root, self.port, settings=settings, services=_SERVICES)
         (root / "recipients").write_text(f"{REFUSED} 550 5.1.1 no such user\n")
         (root / "body_checks").write_text(f"/{SPAM.decode()}/ REJECT smells of spam\n")
         chain = root / "chain.pem"
@@ -131,18 +92,6 @@ class Postfix:
 
     def _postfix(self, command: str) -> None:
         subprocess.run(["postfix", "-c", self._root / "config", command], check=True, capture_output=True, timeout=60)
-
-
-def _postconf(name: str) -> str:
-    done = subprocess.run(["postconf", "-d", "-h", name], check=True, capture_output=True, text=True, timeout=60)
-    return done.stdout.strip()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _wait_for_greeting(port: int, seconds: float = 20) -> None:
