@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import socket
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Self
+
+from tests.faults.hanging_up import hang_up, reset
 
 Edit = Callable[[bytes], bytes]
 """What becomes of a piece that passes through."""
@@ -72,11 +73,7 @@ class Proxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await hang_up(self._server, self._tasks)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         passed = Passed()
@@ -167,7 +164,6 @@ async def _end(end: End, both: tuple[asyncio.StreamWriter, asyncio.StreamWriter]
     for side in both:
         if end is End.RST:
             # What was let through has arrived: on this machine a segment is there when it has been written.
-            side.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            side.transport.abort()
+            reset(side.transport)
         else:
             side.close()

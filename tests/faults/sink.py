@@ -3,14 +3,13 @@
 import asyncio
 import base64
 import re
-import socket
-import struct
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from tests.faults.acceptance import AcceptanceLog, Accepted, Denied, now_ms
+from tests.faults.hanging_up import hang_up, reset
 from tests.faults.steps import CutError, Hook, Moment, Step, nothing
 from tests.relays.certificates import Certificates, good
 from tests.relays.wire import Wire
@@ -70,11 +69,7 @@ class Sink:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await hang_up(self._server, self._tasks)
         self.log.close()
 
     async def quiet(self) -> None:
@@ -96,8 +91,7 @@ class Sink:
             await self._talk(wire, session)
         except CutError as cut:
             if cut.reset:
-                _arm_reset(wire)
-                wire.abort()
+                reset(wire.transport)
         except (EOFError, OSError):
             pass
         finally:
@@ -237,9 +231,3 @@ def _is_no(reply: bytes | None) -> bool:
 
 def _path(argument: bytes) -> str:
     return argument.partition(b"<")[2].partition(b">")[0].decode()
-
-
-def _arm_reset(wire: Wire) -> None:
-    sock = wire.transport.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

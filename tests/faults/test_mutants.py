@@ -9,8 +9,9 @@ from tests.faults import mutants
 from tests.faults.cancellation import mixed_up
 from tests.faults.hunt import PLANS, find
 from tests.faults.rounds import Benches
+from tests.thorough import thorough
 
-QUICK = ("m1", "m3", "m8", "m12")
+QUICK = ["m1", "m3", "m12", *thorough("m8")]
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -8,9 +8,10 @@ import pytest
 from mailer.backends.redis.ledgers import Ledgers, open_ledgers
 from tests.operator.recount import sound
 from tests.redis_faults.servers import FaultyServer
+from tests.redis_faults.under_way import nobody_is_well, under_way
 from tests.redis_faults.workers import at_work, finished, logged, recoveries, troubles
 from tests.servers import until
-from tests.worker.relays import capture, submit, taken_twice
+from tests.worker.relays import capture, submit
 
 
 def no_memory(server: FaultyServer) -> None:
@@ -51,6 +52,7 @@ def larger_disk(server: FaultyServer) -> None:
     server.say("CONFIG", "SET", "save", "", "stop-writes-on-bgsave-error", "no")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("wrong", "right", "words"),
     [
@@ -67,25 +69,21 @@ async def test_a_server_that_does_not_write_stops_the_claims_aloud_until_it_does
     right: Callable[[FaultyServer], None],
     words: str,
 ) -> None:
-    async with open_ledgers(server.url, prefix="t", lease_s=1) as ledgers, capture(tmp_path) as relay:
-        people = [f"slow+100ms-{row}@x.test" for row in range(30)]
-        campaign = await submit(ledgers, relay, people, connections=2, chunk=5)
-        async with logged() as logs, at_work(ledgers):
-            await until(lambda: relay.mailbox.accepted >= 4)
+    async with under_way(server, tmp_path, takes_ms=100, lease_s=1) as sending:
+        async with logged() as logs, sending.at_work():
+            await until(lambda: sending.taken >= 4)
             wrong(server)
             await until(lambda: len(troubles(logs)) > 0)
             assert troubles(logs) == ["E507"]
             (said,) = [line for line in logs if line["event"] == "nothing is claimed"]
             assert words.lower() in said["reason"].lower()
-            before = relay.mailbox.accepted
-            await until(lambda: _nobody_is_well(ledgers))
-            assert relay.mailbox.accepted <= before + 2
+            before = sending.taken
+            await until(lambda: nobody_is_well(sending.ledgers))
+            assert sending.taken <= before + 2
             right(server)
             await until(lambda: recoveries(logs) == 1)
-            await until(lambda: finished(ledgers, campaign.id), within=20)
-        status = await sound(ledgers, campaign)
-    assert (status.totals.sent, status.totals.in_doubt) == (30, 0)
-    assert not taken_twice(relay)
+            await sending.finished()
+        await sending.everybody_has_one()
 
 
 async def test_a_server_that_may_evict_stops_the_claims_and_the_line_that_mends_it_is_said(
@@ -107,11 +105,6 @@ async def test_a_server_that_may_evict_stops_the_claims_and_the_line_that_mends_
         await sound(ledgers, campaign)
 
 
-async def _nobody_is_well(ledgers: Ledgers) -> bool:
-    """A worker that cannot say how it is has not been heard of for a lease."""
-    return not any(worker.is_healthy for worker in await ledgers.fleet.alive())
-
-
 async def _health(ledgers: Ledgers, begins: str) -> bool:
     return all(worker.health.startswith(begins) for worker in await ledgers.fleet.alive())
 
@@ -119,31 +112,23 @@ async def _health(ledgers: Ledgers, begins: str) -> bool:
 async def test_a_password_that_was_changed_stops_the_claims_and_keeps_the_outcomes(
     server: FaultyServer, tmp_path: Path
 ) -> None:
-    async with open_ledgers(server.url, prefix="t", lease_s=2) as ledgers, capture(tmp_path) as relay:
-        people = [f"slow+300ms-{row}@x.test" for row in range(12)]
-        campaign = await submit(ledgers, relay, people, connections=2, chunk=3)
-        async with logged() as logs, at_work(ledgers, lease_s=2.0):
-            await until(lambda: relay.mailbox.accepted >= 2)
+    async with under_way(server, tmp_path, people=12, takes_ms=300, chunk=3, lease_s=2) as sending:
+        async with logged() as logs, sending.at_work():
+            await until(lambda: sending.taken >= 2)
             server.lock_out()
             await until(lambda: troubles(logs)[-1:] == ["E509"])
             assert "secret" not in str(logs)
             server.let_in()
-            await until(lambda: finished(ledgers, campaign.id), within=20)
+            await sending.finished()
             assert recoveries(logs) == 1
-        status = await sound(ledgers, campaign)
-    assert (status.totals.sent, status.totals.in_doubt) == (12, 0)
-    assert not taken_twice(relay)
+        await sending.everybody_has_one()
 
 
 async def test_a_slow_server_makes_nobody_claim_twice(server: FaultyServer, tmp_path: Path) -> None:
-    async with open_ledgers(server.url, prefix="t", lease_s=1) as ledgers, capture(tmp_path) as relay:
-        people = [f"slow+30ms-{row}@x.test" for row in range(60)]
-        campaign = await submit(ledgers, relay, people, connections=2, chunk=10)
-        async with at_work(ledgers, 2):
-            await until(lambda: relay.mailbox.accepted >= 10)
+    async with under_way(server, tmp_path, people=60, takes_ms=30, chunk=10, lease_s=1) as sending:
+        async with sending.at_work(2):
+            await until(lambda: sending.taken >= 10)
             # Longer than the lease: nobody beats, and nobody may be taken for dead.
             server.say("CLIENT", "PAUSE", 2500, "ALL")
-            await until(lambda: finished(ledgers, campaign.id), within=20)
-        status = await sound(ledgers, campaign)
-    assert (status.totals.sent, status.totals.in_doubt) == (60, 0)
-    assert not taken_twice(relay)
+            await sending.finished()
+        await sending.everybody_has_one()

@@ -10,6 +10,7 @@ from mailer.vocabulary.campaign import Campaign, CampaignState
 from mailer.vocabulary.recipient import State
 from mailer.vocabulary.settings import DeliverySettings
 from tests.faults.steps import Moment, Step
+from tests.reliability import throttling
 from tests.reliability.scene import SOON, Scene, states
 from tests.servers import until
 
@@ -54,9 +55,9 @@ async def hurried(scene: Scene, campaign: Campaign) -> bool:
     [
         pytest.param(Step.CONNECT, b"421 4.7.0 too many connections\r\n", id="43 greeting 421"),
         pytest.param(Step.MAIL, b"421 4.7.0 too many connections\r\n", id="72 MAIL 421"),
-        pytest.param(Step.MAIL, b"454 4.7.0 Throttling failure: Maximum sending rate exceeded.\r\n", id="72 SES"),
-        pytest.param(Step.MAIL, b"432 4.3.2 Concurrent connections limit exceeded\r\n", id="72 Exchange Online"),
-        pytest.param(Step.RCPT, b"421 4.7.28 unusual rate of mail\r\n", id="72 Gmail"),
+        pytest.param(Step.MAIL, throttling.AMAZON_SES, id="72 SES"),
+        pytest.param(Step.MAIL, throttling.EXCHANGE_ONLINE, id="72 Exchange Online"),
+        pytest.param(Step.RCPT, throttling.GMAIL, id="72 Gmail"),
     ],
 )
 async def test_43_72_connections_become_fewer_when_the_relay_asks_for_it_and_more_when_it_may(
