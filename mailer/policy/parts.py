@@ -75,8 +75,8 @@ def file_name(path: str) -> str:
     """
     name = path.replace("\\", "/").rstrip("/").rpartition("/")[2]
     name = "".join(letter for letter in name if unicodedata.category(letter) not in _LEFT_OUT)
-    name = name.replace("=?", "=_").strip(" ")
+    name = name.replace("=?", "=_").strip()
     if len(name) > MAX_FILE_NAME:
-        suffix = PurePosixPath(name).suffix[:20]
+        suffix = PurePosixPath(name).suffix[:20].rstrip()
         name = name[: MAX_FILE_NAME - len(suffix)] + suffix
     return name if name.strip(".") else "file"

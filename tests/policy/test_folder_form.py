@@ -300,6 +300,7 @@ def test_no_value_becomes_a_header(tmp_path: Path, setting: dict[str, object], v
     st.booleans(),
 )
 @example("\r\n.\r\nMAIL FROM:<e@x>", [("a\r\nb: c.pdf", b"\r\n.\r\nQUIT\r\n"), ("invoice\u202efdp.exe", b"")], True)
+@example("", [("\xa0", b""), ("x" * 300 + "." + "y" * 18 + " z", b"")], False)
 @example(".\0\r\n--=_", [("=?utf-8?q?x=0D=0A?=.txt", b"\0" * 65)], True)
 def test_every_message_is_read_back_as_it_was_meant(
     desk: Desk, value: str, files: list[tuple[str, bytes]], has_image: bool
