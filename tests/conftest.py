@@ -1,7 +1,7 @@
 """What every test shares: the servers and the warm process are started once for all tests of a process."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
@@ -37,6 +37,13 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("quick" if config.option.markexpr == QUICK else "thorough")
     # A background job starts with SIGINT ignored, and so would every command that the tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Three processes for two cores: half the time a test waits, for a relay, a lease, a process."""
+    cores = yield
+    return cores if cores < 2 else cores * 3 // 2
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -69,6 +69,7 @@ async def test_enqueuing_needs_no_mail_server(
     assert (status.state, status.totals.sent) == (CampaignState.FINISHED, 2)
 
 
+@pytest.mark.thorough
 async def test_waiting_ends_when_the_time_is_up_and_nothing_is_lost(desk: Path, smtp_capture: CaptureServer) -> None:
     async with AsyncMailer.from_env() as mailer:
         handle = await mailer.enqueue(hello([{"email": "defer+451@example.com", "name": "D"}]))
@@ -101,6 +102,7 @@ async def test_cancelling_ends_it_for_whoever_waits(desk: Path, smtp_capture: Ca
     assert smtp_capture.mailbox.accepted == 0
 
 
+@pytest.mark.thorough
 async def test_retrying_tells_its_events_after_those_of_the_first_time(desk: Path, smtp_capture: CaptureServer) -> None:
     rows = [
         *people(2),
@@ -195,6 +197,7 @@ async def waiting_for_ever(closed: list[bool]) -> AsyncIterator[dict[str, object
         closed.append(True)
 
 
+@pytest.mark.thorough
 async def test_a_source_that_never_answers_can_be_left(desk: Path, smtp_capture: CaptureServer) -> None:
     closed: list[bool] = []
     async with AsyncMailer.from_env() as mailer:
@@ -225,6 +228,7 @@ def many(count: int, seen: list[int]) -> Iterator[dict[str, object]]:
         yield {"email": f"p{number}@example.com", "name": "P", "notes": "x" * 25_000}
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the process's memory is read from /proc")
 async def test_a_hundred_megabytes_of_rows_stay_in_bounded_memory(desk: Path, smtp_capture: CaptureServer) -> None:
     seen: list[int] = []

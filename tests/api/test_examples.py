@@ -61,6 +61,7 @@ def test_every_example_is_on_their_page_and_among_these_tests() -> None:
     assert sorted(set(re.findall(r'run_twice\(\s*"(\w+\.py)"', Path(__file__).read_text()))) == EXAMPLES
 
 
+@pytest.mark.thorough
 def test_a_newsletter_marks_addresses_that_do_not_exist_any_more(
     run_twice: Run, tmp_path: Path, smtp_capture: CaptureServer, outbox: Outbox
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_newsletter_marks_addresses_that_do_not_exist_any_more(
     }
 
 
+@pytest.mark.thorough
 def test_each_customer_gets_his_own_invoice(
     run_twice: Run, tmp_path: Path, smtp_capture: CaptureServer, outbox: Outbox
 ) -> None:
@@ -95,6 +97,7 @@ def test_each_customer_gets_his_own_invoice(
         assert content[int(content.split()[-2]) :].startswith(b"xref\n")
 
 
+@pytest.mark.thorough
 def test_an_asynchronous_script_hears_refusals_and_saves_its_report(
     run_twice: Run, tmp_path: Path, smtp_capture: CaptureServer
 ) -> None:
@@ -104,6 +107,7 @@ def test_an_asynchronous_script_hears_refusals_and_saves_its_report(
     assert smtp_capture.mailbox.accepted == 30
 
 
+@pytest.mark.thorough
 def test_an_order_is_confirmed_once_however_often_the_browser_sends_it(
     run_twice: Run, tmp_path: Path, smtp_capture: CaptureServer, outbox: Outbox
 ) -> None:
@@ -113,6 +117,7 @@ def test_an_order_is_confirmed_once_however_often_the_browser_sends_it(
     assert [(message["To"], message["Subject"]) for message in outbox] == [("Ann <ann@example.com>", "Your order 4711")]
 
 
+@pytest.mark.thorough
 def test_a_letter_in_one_file_goes_out_with_copies_and_attachments(
     run_twice: Run, tmp_path: Path, smtp_capture: CaptureServer, outbox: Outbox
 ) -> None:
@@ -134,6 +139,7 @@ def scripts() -> list[str]:
     return [block for block in blocks if "def test_" not in block]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("script", scripts())
 def test_the_examples_of_the_page_about_scripts_run(
     run: Run, tmp_path: Path, smtp_capture: CaptureServer, script: str

@@ -17,6 +17,7 @@ from redis import Redis
 from mailer.backends.embedded import EmbeddedStatus, ensure, status, stop
 from mailer.backends.embedded_program import Program, find_program
 from mailer.vocabulary.errors import QueueError
+from tests.thorough import first
 
 ROOT = Path(__file__).parents[2]
 
@@ -240,6 +241,7 @@ def test_the_server_does_not_get_the_passwords_of_its_starter(data_dir: Path, tm
     assert "geheim" not in told.stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["long-" * 25, "with space", "jürgen"])
 def test_any_folder_name_gets_a_socket_that_every_command_finds(
     data_dir: Path, name: str, tmp_path_factory: pytest.TempPathFactory
@@ -261,7 +263,7 @@ def test_any_folder_name_gets_a_socket_that_every_command_finds(
         runtime.rmdir()  # it is empty: a stopped server leaves nothing there
 
 
-@pytest.mark.parametrize("kind", ["open", "link"])
+@pytest.mark.parametrize("kind", first(1, ["open", "link"]))
 def test_a_short_folder_somebody_else_prepared_is_refused(data_dir: Path, kind: str) -> None:
     folder = data_dir / ("long-" * 25)
     runtime = Path("/tmp") / f"mailer-test-{os.getpid()}"
@@ -297,6 +299,7 @@ def test_without_a_server_program_the_ways_out_are_named(data_dir: Path) -> None
         assert words in told.stdout
 
 
+@pytest.mark.thorough
 def test_an_older_server_is_refused_by_the_name_of_the_one_that_wrote_the_data(data_dir: Path, tmp_path: Path) -> None:
     with client(data_dir) as redis:
         redis.set("key", "value")

@@ -7,10 +7,10 @@ import pytest
 
 from tests.cli.desk import Desk
 from tests.cli.running import ROOT
-from tests.thorough import thorough
 
 
-@pytest.mark.parametrize("closed", [">&- 2>&-", *thorough(">&-", "2>&-")])
+@pytest.mark.thorough
+@pytest.mark.parametrize("closed", [">&- 2>&-", ">&-", "2>&-"])
 def test_a_command_whose_output_is_closed_does_its_work(desk: Desk, closed: str) -> None:
     """Everybody gets the mail, and it ends with its own exit code, without a traceback."""
     desk.campaign("ann")

@@ -158,6 +158,7 @@ def test_a_burst_says_what_became_of_what(story: Story) -> None:
     assert story.worked.document["next_due"].endswith("Z")
 
 
+@pytest.mark.thorough
 def test_a_burst_ends_at_once_when_nothing_is_due(story: Story) -> None:
     again = story.desk.run("worker", "--burst")
     assert again.code == 0
@@ -362,6 +363,7 @@ def test_a_reader_that_leaves_early_is_no_error(story: Story) -> None:
     assert (done.code, done.err) == (0, "")
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev/full")
 def test_an_output_that_cannot_be_written_is_named_as_such(story: Story) -> None:
     with open("/dev/full", "w") as full:

@@ -41,6 +41,7 @@ def test_ctrl_c_finishes_what_is_on_the_wire_and_the_same_command_goes_on(own_de
     assert own_desk.arrived == dict.fromkeys(SLOW, 1)
 
 
+@pytest.mark.thorough
 def test_sigterm_stops_waiting_with_exit_code_5(own_desk: Desk) -> None:
     own_desk.campaign(*SLOW, more=ONE_BY_ONE)
     process = own_desk.start("send", "--yes")
@@ -86,6 +87,7 @@ def test_who_only_watched_goes_on_with_the_work_when_the_one_who_did_it_has_left
     assert own_desk.arrived == dict.fromkeys(SLOW, 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 5), *thorough((signal.SIGINT, 130))])
 def test_a_worker_drains_and_gives_the_rest_back(own_desk: Desk, number: signal.Signals, code: int) -> None:
     own_desk.campaign(*SLOW, more=ONE_BY_ONE)

@@ -14,6 +14,7 @@ def delivered(relay: ScriptedRelay) -> list[str]:
     return sorted(recipient for delivery in relay.deliveries for recipient in delivery.recipients)
 
 
+@pytest.mark.thorough
 def test_a_refused_sender_pauses_and_sending_again_goes_on(own_desk: Desk, scripted: Scripted) -> None:
     own_desk.campaign("ann", "bob", "cy", more='[smtp]\nmax_connections = 1\n[queue]\nlease = "4s"\n')
     relay = scripted(own_desk, ScriptedRelay())

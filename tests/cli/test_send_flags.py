@@ -69,6 +69,7 @@ def test_a_single_file_is_the_template_and_keeps_every_row(tmp_path: Path) -> No
     assert (flags["campaign.recipients"], flags["campaign.duplicates"]) == ("people.csv", "first")
 
 
+@pytest.mark.thorough
 def test_a_limit_a_test_and_a_later_rest_by_their_flags(desk: Desk) -> None:
     """Three rows to one address, ten rows, then all of them: three calls, two campaigns, nobody twice."""
     desk.campaign(*(f"p{row}" for row in range(15)))
@@ -97,6 +98,7 @@ def test_a_campaign_for_later_is_stored_and_said_when(desk: Desk) -> None:
     assert f"{campaign_id} begins at 2999-01-01 08:00:00Z" in desk.run("status", campaign_id).out
 
 
+@pytest.mark.thorough
 def test_a_file_that_is_named_is_the_template_although_a_folder_has_one_like_it(desk: Desk) -> None:
     """`mailer send letter.txt` sends that file, not `templates/letter.txt`."""
     desk.campaign("ann")

@@ -54,6 +54,7 @@ def test_sent_again_nobody_gets_a_second_one_and_the_numbers_are_the_same(desk: 
     assert desk.arrived == {"ann": 1, "bob": 1}
 
 
+@pytest.mark.thorough
 def test_sent_twice_at_once_everybody_gets_one(own_desk: Desk) -> None:
     people = [f"reader{number}" for number in range(250)]
     own_desk.campaign(*people, "bounce+550")
@@ -66,6 +67,7 @@ def test_sent_twice_at_once_everybody_gets_one(own_desk: Desk) -> None:
     assert own_desk.arrived == dict.fromkeys(people, 1)
 
 
+@pytest.mark.thorough
 def test_detached_twice_at_once_the_line_is_the_same(own_desk: Desk) -> None:
     own_desk.campaign(*(f"reader{number}" for number in range(250)), "reader7", "two@@signs.example")
     both = [own_desk.start("send", "--yes", "--detach", "--json") for _ in range(2)]
@@ -75,6 +77,7 @@ def test_detached_twice_at_once_the_line_is_the_same(own_desk: Desk) -> None:
     assert (line["accepted"], line["invalid"], line["duplicate"]) == (250, 1, 1)
 
 
+@pytest.mark.thorough
 def test_a_key_with_other_content_is_refused_and_the_campaign_stays_as_it_was(desk: Desk) -> None:
     desk.campaign("ann")
     key = f"key-{desk.name}"
@@ -90,6 +93,7 @@ def test_a_key_with_other_content_is_refused_and_the_campaign_stays_as_it_was(de
     assert desk.got("bob") == [0]
 
 
+@pytest.mark.thorough
 def test_rows_left_out_are_told_with_their_numbers_and_are_no_failure(desk: Desk) -> None:
     desk.campaign(
         recipients_csv=f'email,first_name\nann@{desk.domain},A\nbob@@x.example,B\n"",C\nann@{desk.domain},D\n'
@@ -153,6 +157,7 @@ def test_a_dry_run_finds_the_bad_row_and_needs_neither_queue_nor_mail_server(own
     assert not own_desk.data.exists()
 
 
+@pytest.mark.thorough
 def test_a_list_on_standard_input_is_once_under_a_key(desk: Desk) -> None:
     desk.campaign()
     people = f"email,first_name\n{desk.address('ann')},Ann\n"
@@ -176,6 +181,7 @@ def test_with_a_worker_elsewhere_it_only_watches(own_desk: Desk) -> None:
     assert own_desk.arrived == {"ann": 1, "bob": 1}
 
 
+@pytest.mark.thorough
 def test_the_mail_server_named_for_one_campaign_never_gets_the_mail_of_another(own_desk: Desk) -> None:
     own_desk.campaign("ann", "bob", more='[smtp]\nurl = "smtp+insecure://127.0.0.1:9"\n')
     from_file = {"MAILER_SMTP_URL": "", "MAILER_SMTP_CA_FILE": ""}

@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 from tests.cli.desk import Desk
 
 
@@ -22,6 +24,7 @@ def test_an_empty_queue_has_a_status(own_desk: Desk) -> None:
     }
 
 
+@pytest.mark.thorough
 def test_queued_mail_without_a_worker_is_warned_about(own_desk: Desk) -> None:
     own_desk.campaign("ann", "bob")
     own_desk.run("send", "--yes", "--detach")
@@ -37,6 +40,7 @@ def test_queued_mail_without_a_worker_is_warned_about(own_desk: Desk) -> None:
         assert [warning["code"] for warning in document["warnings"]] == ["W510"]
 
 
+@pytest.mark.thorough
 def test_ten_commands_at_once_start_one_server_that_outlives_them(own_desk: Desk) -> None:
     starting = [own_desk.start("queue", "start", "--json", cold=number == 0) for number in range(10)]
     told = [own_desk.end(process) for process in starting]
@@ -63,6 +67,7 @@ def test_a_stopped_queue_keeps_its_campaigns(own_desk: Desk) -> None:
     assert own_desk.status().totals.queued == 1
 
 
+@pytest.mark.thorough
 def test_a_worker_is_seen_and_goes_as_it_came(own_desk: Desk) -> None:
     worker = own_desk.start("worker", "--json")
     workers = own_desk.until(lambda: own_desk.run("status", "--json").document["workers"])

@@ -16,6 +16,7 @@ import pytest
 from tests.cli.desk import Desk
 from tests.cli.running import Running, needs_proc
 from tests.relays.scripted import ScriptedRelay
+from tests.thorough import first
 
 
 class Terminal:
@@ -104,7 +105,7 @@ def test_it_shows_what_it_is_about_to_do_and_a_yes_sends(desk: Desk, terminal: O
     assert "Send them?" not in again.said
 
 
-@pytest.mark.parametrize("answer", ["", "2"])
+@pytest.mark.parametrize("answer", first(1, ["", "2"]))
 def test_any_other_answer_sends_nothing_and_leaves_no_campaign(desk: Desk, terminal: Open, answer: str) -> None:
     desk.campaign("ann", "bob")
     send = terminal("send")
@@ -116,6 +117,7 @@ def test_any_other_answer_sends_nothing_and_leaves_no_campaign(desk: Desk, termi
     assert desk.arrived == {}
 
 
+@pytest.mark.thorough
 def test_above_the_limit_the_number_has_to_be_typed(desk: Desk, terminal: Open) -> None:
     desk.campaign("ann", "bob", more="[delivery]\nconfirm_above = 1\n")
     send = terminal("send")
@@ -130,6 +132,7 @@ def test_above_the_limit_the_number_has_to_be_typed(desk: Desk, terminal: Open) 
     assert desk.arrived == {"ann": 1, "bob": 1}
 
 
+@pytest.mark.thorough
 @needs_proc
 def test_ctrl_c_at_the_question_is_a_no(desk: Desk, terminal: Open) -> None:
     desk.campaign("ann")
@@ -142,6 +145,7 @@ def test_ctrl_c_at_the_question_is_a_no(desk: Desk, terminal: Open) -> None:
     assert desk.ids() == []
 
 
+@pytest.mark.thorough
 def test_a_password_is_asked_for_without_an_echo(
     desk: Desk, terminal: Open, scripted: Callable[..., ScriptedRelay]
 ) -> None:
@@ -157,14 +161,17 @@ def test_a_password_is_asked_for_without_an_echo(
 
 @pytest.mark.parametrize(
     ("words", "environ"),
-    [
-        (("send", "--yes"), {"NO_COLOR": "1"}),
-        (("send", "--yes"), {"TERM": "dumb"}),
-        (("send", "--yes", "--no-color"), {}),
-        (("status",), {"NO_COLOR": "1"}),
-        (("--help",), {"NO_COLOR": "1"}),
-        (("send", "--bogus"), {"TERM": "dumb"}),
-    ],
+    first(
+        2,
+        [
+            (("send", "--yes"), {"NO_COLOR": "1"}),
+            (("send", "--yes"), {"TERM": "dumb"}),
+            (("send", "--yes", "--no-color"), {}),
+            (("status",), {"NO_COLOR": "1"}),
+            (("--help",), {"NO_COLOR": "1"}),
+            (("send", "--bogus"), {"TERM": "dumb"}),
+        ],
+    ),
 )
 def test_where_it_is_unwanted_there_is_no_escape_byte(
     desk: Desk, terminal: Open, words: tuple[str, ...], environ: dict[str, str]
@@ -185,6 +192,7 @@ def test_a_terminal_gets_a_bar_and_colours(desk: Desk, terminal: Open) -> None:
     assert "2/2" in send.said
 
 
+@pytest.mark.thorough
 def test_colour_can_be_had_in_a_pipe(desk: Desk) -> None:
     desk.campaign("ann")
     desk.run("send", "--yes")

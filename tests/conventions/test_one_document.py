@@ -31,6 +31,7 @@ def test_every_command_answers_a_script_with_one_document(own_desk: Desk) -> Non
             assert done.err == "", (stop, done)
 
 
+@pytest.mark.thorough
 def test_every_command_tells_a_script_of_an_error_with_one_document(desk: Desk) -> None:
     """On stderr, and stdout stays empty."""
     for command in sorted(tour.commands()):
@@ -41,6 +42,7 @@ def test_every_command_tells_a_script_of_an_error_with_one_document(desk: Desk) 
         assert {"code", "message", "where", "hint", "cause", "retryable"} <= set(done.error), command
 
 
+@pytest.mark.thorough
 def test_what_people_see_comes_in_the_same_two_streams(own_desk: Desk) -> None:
     """Whatever a command says on its way is on stderr: a report in a pipe is the report."""
     own_desk.campaign("ann", "bounce+550")

@@ -20,6 +20,7 @@ def test_no_command_writes_an_escape_byte_to_such_a_terminal(own_desk: Desk, unw
         assert "\x1b" not in terminal.said, (stop, terminal.said)
 
 
+@pytest.mark.thorough
 def test_no_command_writes_an_escape_byte_into_a_pipe(desk: Desk) -> None:
     """Although the terminal that it was started from has colours. (`Desk` holds every command of every test to it.)"""
     desk.campaign(*tour.PEOPLE, more=tour.SETTINGS)

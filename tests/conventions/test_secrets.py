@@ -46,6 +46,7 @@ def test_a_password_of_the_queue_server_is_hidden_too(desk: Desk) -> None:
             assert QUEUE_SECRET not in done.out + done.err, words
 
 
+@pytest.mark.thorough
 @needs_proc
 def test_a_worker_keeps_its_password_out_of_every_log_line(
     own_desk: Desk, scripted: Callable[..., ScriptedRelay]

@@ -68,6 +68,7 @@ async def test_01_tls_from_the_start_where_starttls_is_spoken(bench: Bench) -> N
     await bench.golden("01_wrong_version", f"smtps://localhost:{relay.port}", 4, PORT=relay.port)
 
 
+@pytest.mark.thorough
 async def test_02_no_greeting_where_tls_is_expected(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     listener = _listen_on_465()
     monkeypatch.setenv("MAILER_SMTP__CONNECT_TIMEOUT", "0.3")
@@ -175,6 +176,7 @@ async def test_13_a_redis_that_evicts(
     assert (doctor.code, failed) == (3, {"maxmemory-policy": "E502"})
 
 
+@pytest.mark.thorough
 async def test_14_nobody_works_the_queue(
     mailer: CommandLine, place: Path, own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

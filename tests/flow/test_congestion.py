@@ -22,6 +22,7 @@ from tests.flow.relay import OK, Hangs, ScriptedRelay, ScriptedSession, Step, cu
 from tests.flow.test_delivery import DOWN, Work, at_work
 from tests.ledger.campaigns import checked, drafts, running, states
 from tests.servers import until
+from tests.thorough import first
 
 THROTTLED = says(Phase.DOT, "454 4.7.0 Throttling failure: Maximum sending rate exceeded.")
 BUSY = says(Phase.MAIL, "421 4.7.0 too many connections")
@@ -80,7 +81,7 @@ def watched(work: Work) -> list[tuple[int, int]]:
 
 async def test_a_throttled_message_halves_what_is_under_way_and_good_ones_bring_it_back(ledgers: Ledgers) -> None:
     """Of all the chunks together; nobody is lost, and it is said once."""
-    campaign = await running(ledgers, drafts(range(1, 61)), drafts(range(61, 121)))
+    campaign = await running(ledgers, drafts(range(1, 101)), drafts(range(101, 201)))
     relay = Relay(lambda email, tried: THROTTLED if email == "r9@x0.test" and tried == 1 else OK)
     async with at_work(ledgers, relay, connections=4) as work:
         seen = watched(work)
@@ -93,7 +94,7 @@ async def test_a_throttled_message_halves_what_is_under_way_and_good_ones_bring_
     assert [(busy, width) for busy, width in narrow if busy > width] == []
     assert max(busy for busy, width in narrow if width == 2) == 2
     totals = (await checked(ledgers, campaign)).totals
-    assert (totals.sent, totals.deferred) == (119, 1)
+    assert (totals.sent, totals.deferred) == (199, 1)
     assert set(relay.taken.values()) == {1}
 
 
@@ -178,7 +179,7 @@ async def test_a_drained_worker_does_not_wait_for_room(ledgers: Ledgers) -> None
     assert await states(ledgers, campaign) == ["queued"] * 3
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", first(4, range(12)))
 async def test_whatever_a_relay_says_the_chunks_end_and_nobody_is_lost_or_sent_twice(
     ledgers: Ledgers, seed: int
 ) -> None:

@@ -28,6 +28,7 @@ from mailer.vocabulary.recipient import State
 from mailer.worker.rendering import start_renderers
 from tests.flow.submitting import CHUNK, Shop
 from tests.ledger.campaigns import all_keys, checked, records
+from tests.thorough import first
 
 DATE = datetime(2026, 11, 21, 12, tzinfo=UTC)
 REFERENCE = b"Subject: Hello Name 1\r\n\r\nDear Name 1 of City 1,\r\n\r\nthe news.\r\n" * 3
@@ -109,7 +110,7 @@ def mixed() -> list[dict[str, object]]:
     return rows
 
 
-@pytest.mark.parametrize("reference", [None, REFERENCE])
+@pytest.mark.parametrize("reference", first(1, [None, REFERENCE]))
 async def test_what_is_made_is_the_same_to_the_byte(shop: Shop, reference: bytes | None) -> None:
     """Messages, order, rows left out, problems and their words: nothing tells how many processes rendered."""
     prepared = shop.prepared(IterableSource(mixed()), token_secret=b"secret")
@@ -121,6 +122,7 @@ async def test_what_is_made_is_the_same_to_the_byte(shop: Shop, reference: bytes
     assert renderers.messages > 30
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "settings",
     [
@@ -140,6 +142,7 @@ async def test_settings_reach_the_other_processes(shop: Shop, settings: dict[str
     assert renderers.messages > 20
 
 
+@pytest.mark.thorough
 async def test_messages_with_files_are_left_to_the_first_process(shop: Shop) -> None:
     """Whoever stores a file reads it; and nobody renders such a campaign twice over."""
     (shop.folder / "prices.pdf").write_bytes(b"%PDF")
@@ -153,6 +156,7 @@ async def test_messages_with_files_are_left_to_the_first_process(shop: Shop) -> 
     assert len(renderers.jobs) <= 4
 
 
+@pytest.mark.thorough
 async def test_a_template_that_was_changed_is_rendered_as_it_was_read(shop: Shop) -> None:
     prepared = shop.prepared(shop.people(30))
     expected = made(prepared)
@@ -187,7 +191,7 @@ async def test_rows_before_damage_come_first(shop: Shop) -> None:
     assert seen == list(range(1, 46))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", first(1, [signal.SIGKILL, signal.SIGTERM]))
 async def test_a_killed_process_is_told_and_nothing_waits_for_it(shop: Shop, number: signal.Signals) -> None:
     prepared = shop.prepared(shop.people(100))
     renderers = await processes(prepared)
@@ -203,6 +207,7 @@ async def test_a_killed_process_is_told_and_nothing_waits_for_it(shop: Shop, num
     assert f"by signal {number.value}" in caught.value.message
 
 
+@pytest.mark.thorough
 async def test_rows_larger_than_any_pipe_stop_nobody(shop: Shop) -> None:
     """Both sides write more than the other has read."""
     rows: list[dict[str, object]] = [
@@ -231,6 +236,7 @@ def in_processes(prepared: Prepared) -> Prepared:
     return replace(prepared, renderers=start, waits_for_renderers=True)
 
 
+@pytest.mark.thorough
 async def test_a_campaign_is_stored_as_with_one_process(ledgers: Ledgers, shop: Shop) -> None:
     """The same key, the same content: the second run, with one process, finds everything there."""
     name = shop.people(95)
@@ -247,6 +253,7 @@ async def test_a_campaign_is_stored_as_with_one_process(ledgers: Ledgers, shop: 
     assert await all_keys(ledgers) == before
 
 
+@pytest.mark.thorough
 async def test_a_bad_row_stops_everything_or_fails_alone(ledgers: Ledgers, shop: Shop) -> None:
     rows: list[dict[str, object]] = [{"email": f"p{row}@x.test", "name": "N", "city": "C"} for row in range(60)]
     for row in (35, 36, 52):

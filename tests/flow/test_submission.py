@@ -118,6 +118,7 @@ async def test_one_that_was_killed_at_any_moment_goes_on_where_it_stopped(ledger
     assert await rows_of(ledgers) == list(range(1, 31))
 
 
+@pytest.mark.thorough
 async def test_one_that_loses_the_queue_server_half_way_goes_on_where_it_stopped(
     own_server: OwnServer, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +246,7 @@ async def test_who_says_no_when_asked_leaves_nothing(ledgers: Ledgers, shop: Sho
     assert await all_keys(ledgers) == before
 
 
+@pytest.mark.thorough
 async def test_a_list_larger_than_the_high_water_mark_is_stored_while_workers_drain(
     ledgers: Ledgers, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

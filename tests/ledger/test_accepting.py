@@ -240,6 +240,7 @@ async def test_a_draft_that_is_dropped_while_it_is_looked_for_is_there_or_not(le
         assert await ledgers.campaigns.by_key(draft.key) is None
 
 
+@pytest.mark.thorough
 async def test_what_is_opened_while_it_is_dropped_is_whole_or_gone(ledgers: Ledgers) -> None:
     for round_ in range(30):
         first = await ledgers.intake.open(proposal(key=f"k{round_}"))
@@ -260,6 +261,7 @@ async def test_what_is_opened_while_it_is_dropped_is_whole_or_gone(ledgers: Ledg
             assert [record.row for record in await records(ledgers, again)] == [1, 2, 3]
 
 
+@pytest.mark.thorough
 async def test_who_was_killed_while_he_dropped_a_draft_leaves_nothing_that_counts_as_accepted(ledgers: Ledgers) -> None:
     async def dropped_for(turns: int) -> None:
         dropping = asyncio.create_task(ledgers.intake.drop(await ledgers.intake.open(proposal(key="k"))))

@@ -33,6 +33,7 @@ from tests.ledger.campaigns import (
 from tests.ledger.files import File, carrying, files_of
 from tests.ledger.hands import hand, reconciler
 from tests.operator.recount import sound
+from tests.thorough import first
 
 
 async def finish(ledgers: Ledgers, campaign: Campaign, chunk: int, outcome: Outcome) -> None:
@@ -251,13 +252,16 @@ async def test_packing_again_changes_nothing(ledgers: Ledgers) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "words"),
-    [
-        (lambda base, digest: f"'DEL', '{base}b:{digest}'", "files: 1 that messages mention are not there"),
-        (lambda base, digest: f"'HINCRBY', '{base}r', '{digest}', 1", "files: r counts"),
-        (lambda base, digest: f"'HINCRBY', '{base}w', '{digest}', 1", "files: w counts"),
-        (lambda base, digest: f"'HDEL', '{base}g:0', '{digest}'", "chunk 0: its messages mention 1 files, g has 0"),
-        (lambda base, digest: f"'SET', '{base}b:{digest}', 'x'", "bytes: the counter says"),
-    ],
+    first(
+        2,
+        [
+            (lambda base, digest: f"'DEL', '{base}b:{digest}'", "files: 1 that messages mention are not there"),
+            (lambda base, digest: f"'HINCRBY', '{base}r', '{digest}', 1", "files: r counts"),
+            (lambda base, digest: f"'HINCRBY', '{base}w', '{digest}', 1", "files: w counts"),
+            (lambda base, digest: f"'HDEL', '{base}g:0', '{digest}'", "chunk 0: its messages mention 1 files, g has 0"),
+            (lambda base, digest: f"'SET', '{base}b:{digest}', 'x'", "bytes: the counter says"),
+        ],
+    ),
 )
 async def test_damage_to_files_is_told(ledgers: Ledgers, damage: Callable[[str, str], str], words: str) -> None:
     terms = File(b"terms")

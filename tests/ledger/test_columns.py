@@ -1,6 +1,6 @@
 """What is taken from packed columns is what the recipients one by one would have given."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.backends.redis.entries import Entry
@@ -35,7 +35,6 @@ def said(tally: Tally) -> list[object]:
     ]
 
 
-@settings(max_examples=40)
 @given(chunks())
 def test_the_sums_of_columns_are_those_of_recipients(entries: list[Entry]) -> None:
     by_columns, by_entries, by_records = Tally(), Tally(), Tally()
@@ -48,7 +47,6 @@ def test_the_sums_of_columns_are_those_of_recipients(entries: list[Entry]) -> No
     assert by_columns.tls in versions | {None}
 
 
-@settings(max_examples=40)
 @given(chunks(), st.none() | st.sets(st.sampled_from(State)), st.none() | st.sampled_from(["x.test", "none.test"]))
 def test_the_lines_of_columns_are_those_of_recipients(
     entries: list[Entry], states: set[State] | None, domain: str | None

@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from arq.constants import job_key_prefix
 
 from mailer.backends.redis.ledgers import Ledgers
@@ -63,6 +64,7 @@ async def finish(ledgers: Ledgers, campaign: Campaign, chunks: int) -> None:
             await worker.delivery.end_run(claim)
 
 
+@pytest.mark.thorough
 async def test_a_recipient_takes_a_kilobyte_when_queued_and_a_hundred_bytes_when_finished(ledgers: Ledgers) -> None:
     assert 4_500 < len(draft(1).content) < 6_000
     # The scripts, the buffers of the connections and the like are paid for once.

@@ -182,6 +182,7 @@ async def test_cells_are_written_as_they_were_because_they_are_sent_again(mailer
     assert "text editor" not in (await mailer("check", "--fix-list", "bad.csv")).err
 
 
+@pytest.mark.thorough
 async def test_addresses_of_roles_and_domains_of_mixed_scripts_are_warned_of(
     mailer: CommandLine, campaign: Path
 ) -> None:

@@ -42,6 +42,7 @@ async def test_pause_tells_the_reason_everywhere_and_resume_goes_on(ledgers: Led
     assert await waiting_jobs(ledgers, campaign) == {0}
 
 
+@pytest.mark.thorough
 async def test_cancel_is_for_good_and_its_reason_is_in_status_and_report(ledgers: Ledgers, console: Console) -> None:
     campaign = await running(ledgers, drafts([1, 2, 3]))
     document = (await console.run("cancel", campaign.id, "--reason", "wrong price", "--json")).document
@@ -99,6 +100,7 @@ async def test_resolve_settles_a_doubt_or_says_why_not(ledgers: Ledgers, console
     assert "operator: resolved as sent" in (await console.run("report", campaign.id, "--format", "jsonl")).out
 
 
+@pytest.mark.thorough
 async def test_status_verify_ends_with_3_when_the_recount_differs(ledgers: Ledgers, console: Console) -> None:
     campaign = await worked(ledgers)
     assert "everything adds up" in (await console.run("status", campaign.id, "--verify")).out
@@ -110,6 +112,7 @@ async def test_status_verify_ends_with_3_when_the_recount_differs(ledgers: Ledge
     assert any(violation.startswith("sent: ") for violation in document["violations"])
 
 
+@pytest.mark.thorough
 async def test_watch_writes_plain_lines_until_the_campaign_is_over(ledgers: Ledgers, console: Console) -> None:
     campaign = await running(ledgers, drafts([1, 2]))
     watching = console.start("watch", campaign.id)
@@ -145,6 +148,7 @@ async def test_ctrl_c_ends_watching_with_130_and_leaves_the_campaign_alone(ledge
     assert await states(ledgers, campaign) == ["queued"]
 
 
+@pytest.mark.thorough
 async def test_on_a_terminal_the_picture_is_redrawn(ledgers: Ledgers, console: Console) -> None:
     campaign = await running(ledgers, drafts([1, 2]))
     await ledgers.control.cancel(campaign.id, "wrong price")

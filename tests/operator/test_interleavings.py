@@ -145,7 +145,7 @@ class Scene:
 
 
 @pytest.mark.parametrize("chunk_of", [plain, laden])
-@pytest.mark.parametrize("seed", [0, 1, *thorough(*range(2, 12))])
+@pytest.mark.parametrize("seed", [1, *thorough(0, *range(2, 12))])
 async def test_counters_are_the_recount_after_every_step(
     ledgers: Ledgers, seed: int, chunk_of: "Callable[[int], list[Draft]]"
 ) -> None:

@@ -98,6 +98,7 @@ async def test_a_message_that_kills_every_worker_is_sent_again_twice_and_then_le
     await sound(ledgers, campaign)
 
 
+@pytest.mark.thorough
 async def test_a_relay_that_takes_it_and_never_answers_gets_it_three_times(ledgers: Ledgers, tmp_path: Path) -> None:
     async with capture(tmp_path) as relay:
         campaign = await running(

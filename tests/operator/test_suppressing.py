@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ async def test_valid_addresses_are_added_and_the_others_are_told_with_their_line
     assert (await console.run("suppress", "why", "bob@@x.test", "--json", code=3)).error["code"] == "E211"
 
 
+@pytest.mark.thorough
 async def test_what_is_exported_can_be_imported_elsewhere(ledgers: Ledgers, console: Console) -> None:
     people = ["=1+1@x.test", "'=odd@x.test", "+tag@x.test", "ann@x.test"]
     await console.run("suppress", "add", "--reason", "=cmd, they said", "--", *people)

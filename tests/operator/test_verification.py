@@ -10,6 +10,7 @@ from mailer.vocabulary.campaign import Campaign
 from mailer.vocabulary.chunk import Claim
 from tests.ledger.campaigns import REFUSED, SENT, deferred, drafts, proposal, running
 from tests.ledger.hands import hand
+from tests.thorough import first
 
 
 async def worked(ledgers: Ledgers) -> tuple[Campaign, Claim]:
@@ -34,23 +35,29 @@ async def test_a_sound_campaign_has_no_violation(ledgers: Ledgers) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "words"),
-    [
-        ("redis.call('HINCRBY', b .. 'c', 'refused', 1)", "refused: the counter says 3, the chunks hold 2"),
-        ("redis.call('HINCRBY', b .. 'c', 'bytes', 7)", "bytes: the counter"),
-        ("redis.call('HINCRBY', b .. 'c', 'indexed', 1)", "index: 7 counted, 6 addresses in it"),
-        ("redis.call('DEL', b .. 'f:0')", "accepted: the counters add up to 6, the chunks hold 4"),
-        ("redis.call('SET', b .. 'f:0', 'rubbish')", "chunk 0: cannot be read"),
-        ("redis.call('DEL', b .. 'k:0')", "chunk 0: 2 refused or doubtful recipients have lost their message"),
-        ("redis.call('HDEL', b .. 's:1', '1')", "chunk 1: 1 addresses in a, 0 of them with a state"),
-        ("redis.call('SET', b .. 'm:1', string.char(128))", "chunk 1: 1 recipients wait without a message"),
-        ("redis.call('DEL', b .. 'a:1')", "chunk 1: 1 states in s, 0 of them with an address"),
-        ("redis.call('ZREM', b .. 'open', '1')", "chunk 1: has recipients that are not packed"),
-        ("redis.call('ZADD', b .. 'open', 0, '0')", "chunk 0: stands in open, and everybody in it is packed"),
-        ("redis.call('ZADD', b .. 'due', 0, '9')", "due: 1 chunks that do not exist"),
-        ("redis.call('DEL', b .. 'h')", "chunk 2: 1 claims that nobody would take over"),
-        ("redis.call('HSET', b .. 'c', 'state', 'finished')", "state: finished, but 3 recipients are not final"),
-        ("redis.call('DEL', ARGV[2])", "live: it has open chunks or a time to begin, and no reconciler looks after it"),
-    ],
+    first(
+        3,
+        [
+            ("redis.call('HINCRBY', b .. 'c', 'refused', 1)", "refused: the counter says 3, the chunks hold 2"),
+            ("redis.call('HINCRBY', b .. 'c', 'bytes', 7)", "bytes: the counter"),
+            ("redis.call('HINCRBY', b .. 'c', 'indexed', 1)", "index: 7 counted, 6 addresses in it"),
+            ("redis.call('DEL', b .. 'f:0')", "accepted: the counters add up to 6, the chunks hold 4"),
+            ("redis.call('SET', b .. 'f:0', 'rubbish')", "chunk 0: cannot be read"),
+            ("redis.call('DEL', b .. 'k:0')", "chunk 0: 2 refused or doubtful recipients have lost their message"),
+            ("redis.call('HDEL', b .. 's:1', '1')", "chunk 1: 1 addresses in a, 0 of them with a state"),
+            ("redis.call('SET', b .. 'm:1', string.char(128))", "chunk 1: 1 recipients wait without a message"),
+            ("redis.call('DEL', b .. 'a:1')", "chunk 1: 1 states in s, 0 of them with an address"),
+            ("redis.call('ZREM', b .. 'open', '1')", "chunk 1: has recipients that are not packed"),
+            ("redis.call('ZADD', b .. 'open', 0, '0')", "chunk 0: stands in open, and everybody in it is packed"),
+            ("redis.call('ZADD', b .. 'due', 0, '9')", "due: 1 chunks that do not exist"),
+            ("redis.call('DEL', b .. 'h')", "chunk 2: 1 claims that nobody would take over"),
+            ("redis.call('HSET', b .. 'c', 'state', 'finished')", "state: finished, but 3 recipients are not final"),
+            (
+                "redis.call('DEL', ARGV[2])",
+                "live: it has open chunks or a time to begin, and no reconciler looks after it",
+            ),
+        ],
+    ),
 )
 async def test_every_damage_is_told_in_words(ledgers: Ledgers, damage: str, words: str) -> None:
     campaign, _ = await worked(ledgers)
@@ -70,6 +77,7 @@ async def test_an_address_that_the_index_lost_is_told(ledgers: Ledgers) -> None:
     assert "chunk 2: 2 recipients are not in the index of addresses" in found
 
 
+@pytest.mark.thorough
 async def test_work_in_progress_is_no_violation(ledgers: Ledgers) -> None:
     campaign = await running(ledgers, *(drafts(range(start, start + 10)) for start in range(1, 200, 10)))
 

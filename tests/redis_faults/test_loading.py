@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from redis import Redis
 from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as Away
@@ -42,6 +43,7 @@ async def test_a_worker_waits_at_its_start_for_a_server_that_reads_its_data(
         assert (await sound(ledgers, campaign)).totals.sent == 40
 
 
+@pytest.mark.thorough
 async def test_a_server_that_reads_its_data_after_a_restart_is_waited_for(server: FaultyServer, tmp_path: Path) -> None:
     async with open_ledgers(server.url, prefix="t", lease_s=1) as ledgers, capture(tmp_path) as relay:
         people = [f"slow+20ms-{row}@x.test" for row in range(80)]

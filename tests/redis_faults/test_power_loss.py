@@ -45,6 +45,7 @@ class Trail:
         return next(size for at, size in self._sizes if at >= now - 1.0), self._server.written
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(6))
 async def test_a_power_loss_under_two_workers_loses_nobody_and_sends_nobody_twice(
     server: FaultyServer, tmp_path: Path, seed: int

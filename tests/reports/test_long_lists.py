@@ -107,6 +107,7 @@ def test_domains_without_a_line_of_their_own_have_one_together() -> None:
     assert len(domains_in_brief(map(domain, range(1, 7)), 5)) == 6
 
 
+@pytest.mark.thorough
 def test_a_list_with_every_domain_once_stays_short() -> None:
     many = replace(REPORT, domains=tuple(map(domain, range(1, 5001))))
     table = domain_table(many).splitlines()

@@ -11,6 +11,7 @@ from mailer.policy.smtp_url import parse_smtp_url
 from mailer.vocabulary.route import Security
 from tests.relays import certificates, postfix
 from tests.relays.postfix import Postfix
+from tests.thorough import thorough
 from tests.tutorials.mail_server import SCHEMES, MailServer
 from tests.tutorials.pupil import Pupil
 
@@ -18,6 +19,11 @@ PORTS = {Security.PLAIN: 25, Security.STARTTLS: 587, Security.TLS: 465}
 OWN_ADDRESS = "127.0.0.87"
 """Nobody else listens there: its low ports are free for these tests."""
 every_security = pytest.mark.parametrize("security", list(Security), ids=lambda security: SCHEMES[security])
+starttls_and_others = pytest.mark.parametrize(
+    "security",
+    [Security.STARTTLS, *thorough(Security.TLS, Security.PLAIN)],
+    ids=lambda security: SCHEMES[security],
+)
 TLS = {Security.PLAIN: None, Security.STARTTLS: "TLSv1.3", Security.TLS: "TLSv1.3"}
 
 
@@ -30,7 +36,7 @@ async def sends_to_ann(pupil: Pupil, security: Security) -> None:
     assert TLS[security] is not None or '"tls":null' in line
 
 
-@every_security
+@starttls_and_others
 async def test_a_message_goes_out_as_the_url_says(pupil: Pupil, security: Security) -> None:
     async with MailServer(security) as server:
         pupil.environ["MAILER_SMTP_URL"] = server.url
@@ -76,6 +82,7 @@ def test_without_a_port_it_is_the_usual_one(security: Security) -> None:
     assert (route.port, route.security) == (PORTS[security], security)
 
 
+@pytest.mark.thorough
 @every_security
 async def test_the_usual_port_is_really_used(pupil: Pupil, security: Security) -> None:
     shows = certificates.issue(OWN_ADDRESS)
@@ -97,6 +104,7 @@ def deaf() -> Iterator[socket.socket]:
         yield listener
 
 
+@pytest.mark.thorough
 async def test_a_time_limit_is_a_setting(pupil: Pupil, deaf: socket.socket) -> None:
     """`smtplib.SMTP(host, timeout=…)`."""
     pupil.environ |= {

@@ -28,6 +28,7 @@ async def complaint(pupil: Pupil, url: str, code: str, *, exit_code: int = 4) ->
     return text
 
 
+@pytest.mark.thorough
 async def test_wrong_version_number(pupil: Pupil) -> None:
     """`ssl.SSLError: [SSL: WRONG_VERSION_NUMBER]`: SMTP_SSL where STARTTLS is spoken."""
     async with MailServer(Security.STARTTLS) as server:
@@ -54,6 +55,7 @@ async def test_connection_unexpectedly_closed(pupil: Pupil) -> None:
         assert "closed the connection before its greeting" in told.err
 
 
+@pytest.mark.thorough
 async def test_connection_refused(pupil: Pupil) -> None:
     """`ConnectionRefusedError: [Errno 111] Connection refused`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -85,6 +87,7 @@ async def test_an_untrusted_certificate(pupil: Pupil) -> None:
     assert "fix: MAILER_SMTP_CA_FILE=/path/ca.pem" in told.err
 
 
+@pytest.mark.thorough
 async def test_a_certificate_for_another_name(pupil: Pupil) -> None:
     """`ssl.SSLCertVerificationError: Hostname mismatch, certificate is not valid for …`."""
     async with MailServer(shows=certificates.issue("smtp.example.com")) as server:
@@ -93,6 +96,7 @@ async def test_a_certificate_for_another_name(pupil: Pupil) -> None:
         assert f"fix: smtp+starttls://smtp.example.com:{server.port}" in told.err
 
 
+@pytest.mark.thorough
 async def test_starttls_that_is_not_offered(pupil: Pupil) -> None:
     """`smtplib.SMTPNotSupportedError: STARTTLS extension not supported by server.`"""
     async with MailServer(Security.PLAIN) as server:

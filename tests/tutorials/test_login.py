@@ -39,6 +39,7 @@ async def test_a_login_with_the_password_from_the_environment(pupil: Pupil, serv
     await sent(pupil, server)
 
 
+@pytest.mark.thorough
 async def test_a_login_with_the_password_from_a_file(pupil: Pupil, server: MailServer) -> None:
     file = pupil.folder / "password"
     file.write_text(f"{PASSWORD}\n")
@@ -47,6 +48,7 @@ async def test_a_login_with_the_password_from_a_file(pupil: Pupil, server: MailS
     await sent(pupil, server)
 
 
+@pytest.mark.thorough
 async def test_a_login_with_the_password_from_a_command(pupil: Pupil, server: MailServer) -> None:
     script = pupil.folder / "keyring.py"
     script.write_text(f'print("{PASSWORD}")\n')
@@ -70,6 +72,7 @@ def typed(pupil: Pupil, *words: str) -> Ended:
     return Ended(done.code, done.out + echo, done.err)
 
 
+@pytest.mark.thorough
 async def test_send_asks_for_the_password_on_the_terminal_without_echo(pupil: Pupil, server: MailServer) -> None:
     done = await asyncio.to_thread(typed, pupil, "send", "--yes")
     assert done.code == 0, done
@@ -84,6 +87,7 @@ async def test_doctor_asks_for_the_password_on_the_terminal_without_echo(pupil: 
     assert "✓ AUTH              me (" in done.out
 
 
+@pytest.mark.thorough
 async def test_a_refused_login_says_what_to_check_and_sends_nothing(pupil: Pupil, server: MailServer) -> None:
     pupil.environ["MAILER_SMTP_PASSWORD"] = f"not-{PASSWORD}"
     text, document = await pupil.mailer("send", "--yes"), await pupil.mailer("send", "--yes", "--json")

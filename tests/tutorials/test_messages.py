@@ -25,6 +25,7 @@ PDF = b"%PDF-1.7\n\0\xff not much of one\r\n.\r\n%%EOF\n"
 CONTENT = b"Subject: hello\r\n\r\nHello.\r\n"
 
 
+@pytest.mark.thorough
 async def test_a_text_and_an_html_part_become_alternatives(pupil: Pupil) -> None:
     async with MailServer() as server:
         pupil.environ["MAILER_SMTP_URL"] = server.url
@@ -50,6 +51,7 @@ async def test_a_personal_message_for_every_row_of_a_csv_file(pupil: Pupil) -> N
     assert told == {("ann@example.com", "Hello Ann"), ("bob@example.com", "Hello Bob")}
 
 
+@pytest.mark.thorough
 async def test_files_are_attached_for_everybody_and_for_each(pupil: Pupil) -> None:
     attached = 'attachments = ["terms.pdf", "bills/{{ name }}.csv"]\n'
     people = "email,name\nann@example.com,Ann\nbob@example.com,Bob\n"

@@ -12,6 +12,7 @@ from mailer.vocabulary.errors import UsageError
 from mailer.web.captured import captured_mail
 from mailer.web.pulse import Pulse
 from mailer.web.website import Website, _listen
+from tests.thorough import first
 from tests.web.asking import ask, letter, staged
 
 HOSTILE = "<script>alert(1)</script>\u202e"
@@ -44,16 +45,19 @@ async def test_a_long_list_has_pages() -> None:
 
 @pytest.mark.parametrize(
     ("view", "holds"),
-    [
-        ("desktop", '<iframe sandbox title="The message as HTML" src="/messages/ID/html?look=desktop">'),
-        ("mobile", 'class="stage mobile"'),
-        ("dark", "html?look=dark"),
-        ("text", "this is our letter."),
-        ("source", "Content-Type: multipart/"),
-        ("headers", "Ann &lt;ann@example.com&gt;"),
-        ("parts", 'src="data:image/png;base64,'),
-        ("nonsense", "<iframe sandbox"),
-    ],
+    first(
+        2,
+        [
+            ("desktop", '<iframe sandbox title="The message as HTML" src="/messages/ID/html?look=desktop">'),
+            ("mobile", 'class="stage mobile"'),
+            ("dark", "html?look=dark"),
+            ("text", "this is our letter."),
+            ("source", "Content-Type: multipart/"),
+            ("headers", "Ann &lt;ann@example.com&gt;"),
+            ("parts", 'src="data:image/png;base64,'),
+            ("nonsense", "<iframe sandbox"),
+        ],
+    ),
 )
 async def test_every_view_can_be_read_without_a_script(view: str, holds: str) -> None:
     async with staged() as stage:
@@ -116,7 +120,7 @@ async def test_parts_are_downloads_that_no_browser_opens() -> None:
             assert (await ask(f"{stage.site.url}/messages/{message.id}/parts/{number}")).status == 404
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "evil.example:8025", "[::1]"])
+@pytest.mark.parametrize("host", first(2, ["evil.example", "127.0.0.1.evil.example", "", "evil.example:8025", "[::1]"]))
 async def test_another_host_name_gets_nothing(host: str) -> None:
     async with staged() as stage:
         stage.take(letter("Secret"))

@@ -81,6 +81,7 @@ def over(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     return stop
 
 
+@pytest.mark.thorough
 async def test_captured_mail_is_on_the_page_at_once_and_ctrl_c_ends_both(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "mailer", "capture", "--port", "0"),
@@ -178,6 +179,7 @@ async def test_a_row_that_nobody_would_get_is_an_error(invocation: Invocation, c
         assert caught.value.code == code
 
 
+@pytest.mark.thorough
 async def test_a_broken_template_is_an_error_on_the_terminal_and_shown_on_the_page(
     invocation: Invocation, campaign: Path, over: asyncio.Event, capsys: pytest.CaptureFixture[str]
 ) -> None:

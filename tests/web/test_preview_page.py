@@ -83,6 +83,7 @@ async def test_trouble_with_a_row_is_shown_with_place_and_fix() -> None:
         assert (await ask(f"{site.url}/rows/3/html")).status == 404
 
 
+@pytest.mark.thorough
 async def test_a_campaign_that_cannot_be_loaded_comes_back_when_it_is_mended(tmp_path: Path) -> None:
     template = tmp_path / "body.txt.j2"
     template.write_text("broken")

@@ -14,6 +14,7 @@ from mailer.backends.redis.ledgers import Ledgers
 from tests.ledger.campaigns import checked
 from tests.redis_faults.workers import Logs, at_work, finished, logged
 from tests.servers import until
+from tests.thorough import first
 from tests.worker.relays import capture, submit, taken_twice
 
 Plant = Callable[[Any, Ledgers, str], None]
@@ -164,7 +165,7 @@ def deaths(logs: Logs) -> list[str]:
     return [line["event"] for line in logs if line["event"] in ends]
 
 
-@pytest.mark.parametrize("plant", NO_JOBS)
+@pytest.mark.parametrize("plant", first(1, NO_JOBS))
 async def test_what_arq_would_end_at_is_taken_out_and_counted_and_the_reader_lives(
     ledgers: Ledgers, tmp_path: Path, plant: Plant
 ) -> None:
@@ -177,7 +178,7 @@ async def test_what_arq_would_end_at_is_taken_out_and_counted_and_the_reader_liv
         assert not [member for member in left if b"\xff" in member or b"\xfe" in member or member == b"\xc3"]
 
 
-@pytest.mark.parametrize("plant", HARMLESS)
+@pytest.mark.parametrize("plant", first(2, HARMLESS))
 async def test_a_job_that_is_lost_doubled_expired_or_cannot_be_run_is_healed(
     ledgers: Ledgers, tmp_path: Path, plant: Plant
 ) -> None:

@@ -98,6 +98,7 @@ async def test_what_a_dead_worker_held_is_worked_by_a_living_one(ledgers: Ledger
     assert relay.mailbox.accepted == 9
 
 
+@pytest.mark.thorough
 async def test_a_worker_keeps_a_lease_that_is_shorter_than_its_usual_beat(ledgers: Ledgers) -> None:
     async with open_ledgers(ledgers.url, prefix=ledgers.keys.prefix, lease_s=0.5) as strict:
         async with WorkerProcess(orders(ledgers, lease_s=0.5)):

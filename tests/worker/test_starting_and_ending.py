@@ -83,6 +83,7 @@ async def _replaced(ledgers: Ledgers, victim: int) -> bool:
     return [pid for pid in await workers(ledgers) if pid != victim] != []
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells which signals a process catches")
 async def test_a_worker_told_to_end_before_its_first_heartbeat_ends_as_it_should(own_server: OwnServer) -> None:
     found = status(own_server.folder)

@@ -130,6 +130,7 @@ async def _sending(ledgers: Ledgers, campaign_id: str) -> bool:
     return (await ledgers.reading.status(campaign_id)).totals.sending == 2
 
 
+@pytest.mark.thorough
 async def test_a_second_signal_ends_it_at_once_and_what_was_in_a_body_is_in_doubt(
     ledgers: Ledgers, tmp_path: Path
 ) -> None:
@@ -196,6 +197,7 @@ async def test_arqs_own_command_works_a_campaign(ledgers: Ledgers, tmp_path: Pat
     assert await ledgers.fleet.known() == []
 
 
+@pytest.mark.thorough
 async def test_a_worker_that_cannot_start_says_why_and_is_not_started_again(own_server: OwnServer) -> None:
     async with open_ledgers(own_server.url, prefix="t", lease_s=1) as ledgers:
         await ledgers.redis.set(ledgers.keys.schema, "99")
