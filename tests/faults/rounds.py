@@ -23,7 +23,9 @@ from tests.relays.certificates import Certificates
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MOST_DEATHS = 50
+MOST_DEATHS = 100
+BIRTH_S = 0.05
+"""From one birth to the next: whoever finds no queue server ends at once."""
 ABANDONED_S = 5.0
 TRAIL_ROOM = 4_000_000
 
@@ -177,4 +179,5 @@ class _Round:
                 self._happenings.note_size()
             if len(crew.working) < self._plan.workers:
                 await self._stage.worker()
+                await asyncio.sleep(BIRTH_S)
             await crew.changed(within=0.03 if rolls_back else 0.2)
