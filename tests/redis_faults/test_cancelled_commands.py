@@ -6,6 +6,7 @@ import random
 from mailer.backends.redis.connection import connect
 from tests.faults.proxy import Proxy
 from tests.redis_faults.servers import FaultyServer, free_ports
+from tests.servers import until
 
 CANCELS = 1000
 
@@ -47,3 +48,18 @@ async def test_no_reply_is_mixed_up_by_a_thousand_cancelled_commands(server: Fau
         finally:
             await redis.aclose()
     assert cancelled >= CANCELS
+
+
+async def test_a_client_that_is_closed_leaves_no_connection_behind(server: FaultyServer) -> None:
+    """Neither of those who were connecting at that moment, nor of those who try again."""
+    (port,) = free_ports(1)
+    server.say("CONFIG", "SET", "port", port)
+    async with Proxy(port) as line:
+        line.down.delay_s = 0.05
+        redis = connect(f"redis://127.0.0.1:{line.listens_on}")
+        asking = [asyncio.create_task(redis.get("k")) for _ in range(5)]
+        await until(lambda: len(line.connections) > 0)
+        await redis.aclose()
+        await asyncio.gather(*asking, return_exceptions=True)
+        # The administrator, who asks.
+        await until(lambda: server.say("INFO", "clients")["connected_clients"] == 1)

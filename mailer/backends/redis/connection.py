@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import cast
 
 from redis import exceptions
 from redis.asyncio import Redis
@@ -34,7 +34,6 @@ def connect(url: str, *, patience: int = 3) -> Server:
 
     `patience` is the number of tries within one command, with growing pauses of at most a second.
     """
-    options: dict[str, Any] = {"ssl_check_hostname": True} if url.startswith("rediss://") else {}
     pool = connection_pool(
         url,
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), patience),
@@ -42,7 +41,6 @@ def connect(url: str, *, patience: int = 3) -> Server:
         socket_connect_timeout=5,
         socket_timeout=60,
         max_connections=64,
-        **options,
     )
     return cast("Server", Redis.from_pool(pool))
 

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from mailer.backends.redis.connection import PASSING, connect
 from mailer.backends.redis.scripts import ENQUEUE
 from mailer.backends.redis.server import redis_ms
+from mailer.backends.redis.wire import connection_pool
 
 if TYPE_CHECKING:
     from mailer.backends.redis.keys import Keys
@@ -182,26 +183,15 @@ def reader_pool(url: str, queue: str) -> ArqRedis:
 
     arq would make them itself, and forget one that is cancelled while it connects.
     """
-    settings = redis_settings(url)
-    pool = ArqRedis(
-        host=settings.host,
-        port=settings.port,
-        unix_socket_path=settings.unix_socket_path,
-        db=settings.database,
-        username=settings.username,
-        password=settings.password,
-        socket_connect_timeout=settings.conn_timeout,
-        ssl=settings.ssl,
-        ssl_check_hostname=settings.ssl_check_hostname,
-        retry=settings.retry,
-        retry_on_error=settings.retry_on_error,
-        encoding="utf8",
+    retry = Retry(ExponentialBackoff(cap=LONGEST_PAUSE_S, base=0.05), TRIES)
+    pool = connection_pool(url, socket_connect_timeout=5, retry=retry, retry_on_error=list(PASSING), encoding="utf8")
+    return ArqRedis(
+        pool,
+        job_serializer=serialize,
+        job_deserializer=deserialize,
+        default_queue_name=queue,
+        expires_extra_ms=JOB_TTL_S * 1000,
     )
-    pool.job_serializer = serialize
-    pool.job_deserializer = deserialize
-    pool.default_queue_name = queue
-    pool.expires_extra_ms = JOB_TTL_S * 1000
-    return pool
 
 
 def worker_settings(

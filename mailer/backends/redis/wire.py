@@ -62,8 +62,27 @@ class _SwiftUnix(_Swift, UnixDomainSocketConnection):
 _SWIFT = {Connection: _SwiftTcp, SSLConnection: _SwiftTls, UnixDomainSocketConnection: _SwiftUnix}
 
 
+class _Pool(ConnectionPool):
+    """Leaves no connection open when it has been closed, whoever was still connecting or in a retry by then."""
+
+    _is_closed = False
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        """Close it."""
+        self._is_closed = True
+        await super().disconnect(inuse_connections)
+
+    async def release(self, connection: AbstractConnection) -> None:
+        """Take a connection back."""
+        await super().release(connection)
+        if self._is_closed:
+            await connection.disconnect(nowait=True)
+
+
 def connection_pool(url: str, **options: Any) -> ConnectionPool:
-    """A pool of connections to `redis://`, `rediss://` or `unix://`, with redis-py's options."""
-    made = ConnectionPool.from_url(url, **options)
+    """A pool of connections to `redis://`, `rediss://` (host name verified) or `unix://`, with redis-py's options."""
+    if url.startswith("rediss://"):
+        options["ssl_check_hostname"] = True
+    made = _Pool.from_url(url, **options)
     made.connection_class = _SWIFT[made.connection_class]
     return made
