@@ -30,11 +30,14 @@ def warm() -> Iterator[Warm]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Nothing is timed: a busy machine is no failure.
+    # Nothing is timed: a busy machine is no failure. The same code is tried with the same examples, so that what fails
+    # fails again; those who look for more ask for every point, and get new ones each time.
     untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.register_profile("thorough", untimed)
-    settings.register_profile("quick", untimed, max_examples=25)
-    settings.load_profile("quick" if config.option.markexpr == QUICK else "thorough")
+    settings.register_profile("every_point", untimed)
+    settings.register_profile("thorough", untimed, derandomize=True)
+    settings.register_profile("quick", untimed, derandomize=True, max_examples=25)
+    asked = config.option.markexpr
+    settings.load_profile("quick" if asked == QUICK else "every_point" if "every_point" in asked else "thorough")
     # A background job starts with SIGINT ignored, and so would every command that the tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailer.reports.figures import grouped
@@ -29,6 +29,10 @@ all_totals = st.builds(
 )
 
 
+def rows_in(totals: Totals) -> str:
+    return f"{grouped(totals.rows)} {'row' if totals.rows == 1 else 'rows'}"
+
+
 def every_table(report: Report, *, width: int, color: bool = False) -> list[str]:
     return [
         report_text(report, width=width, color=color, note="saved"),
@@ -39,13 +43,14 @@ def every_table(report: Report, *, width: int, color: bool = False) -> list[str]
 
 
 @given(all_totals)
+@example(Totals(rows=1, accepted=1, sent=1))
 def test_both_sums_are_written_out_and_marked_as_right(totals: Totals) -> None:
     text = report_text(replace(REPORT, totals=totals), width=300)
 
     rows, accepted = text.splitlines()[-2:]
     assert rows.strip() == (
         f"check  {grouped(totals.accepted)} accepted + {grouped(totals.invalid)} invalid"
-        f" + {grouped(totals.duplicate)} duplicate = {grouped(totals.rows)} rows ✓"
+        f" + {grouped(totals.duplicate)} duplicate = {rows_in(totals)} ✓"
     )
     parts, result = accepted.strip().split(" = ")
     assert sum(int(part.replace(" ", "")) for part in parts.split(" + ")) == totals.accepted
@@ -53,11 +58,12 @@ def test_both_sums_are_written_out_and_marked_as_right(totals: Totals) -> None:
 
 
 @given(all_totals, st.integers(1, 1000))
+@example(Totals(rows=1, accepted=1, sending=1), 1)
 def test_sums_that_do_not_hold_are_marked_and_say_what_was_expected(totals: Totals, lost: int) -> None:
     wrong = replace(totals, accepted=totals.accepted + lost)
     text = report_text(replace(REPORT, totals=wrong), width=300)
 
-    assert f"= {grouped(totals.rows + lost)} ≠ {grouped(totals.rows)} rows ✗" in text
+    assert f"= {grouped(totals.rows + lost)} ≠ {rows_in(totals)} ✗" in text
     assert f"= {grouped(totals.accepted)} ≠ {grouped(totals.accepted + lost)} accepted ✗" in text
     assert "mailer status autumn-offer-7f3c --verify" in text
 
