@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 PACKAGE = Path(__file__).parent.parent / "mailer"
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -91,7 +89,6 @@ def imports_of(path: Path) -> Iterator[str]:
             yield node.module or ""
 
 
-@pytest.mark.thorough
 def test_imports_go_one_way() -> None:
     for path in modules():
         room = room_of(path)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailer.failpoints import reached
 from mailer.flow.chunking import chunks_of, known_of
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ class Storing:
             waiting = chunk
             while waiting:
                 present = await self.ledger.accept(campaign, waiting)
-                reached("after_accept")
                 if not present:
                     counts.new += len(waiting)
                     stored = True

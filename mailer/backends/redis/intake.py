@@ -20,6 +20,7 @@ from mailer.backends.redis.scripts import ACCEPT, COMPLETE, PROLONG, SEAL
 from mailer.backends.redis.searching import Members
 from mailer.backends.redis.server import redis_ms
 from mailer.backends.redis.zstd import compress, decompress
+from mailer.failpoints import reached
 from mailer.interfaces.ledger import CampaignGoneError
 from mailer.interfaces.rendering import Packed
 from mailer.policy.addressing import key_of
@@ -91,6 +92,7 @@ class RedisIntake:
                 # Also when it was here a moment ago: the last message that had it may have been sent meanwhile.
                 for digest in answer[1:]:
                     await upload(self._redis, self._keys, campaign.id, files[digest.decode()])
+        reached("after_accept")
         if answer[0] != STORED:
             return frozenset(answer)
         self._stored[campaign.id] += len(drafts)
