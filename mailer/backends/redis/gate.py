@@ -47,11 +47,14 @@ class Gate:
         the first beat of those is waited for that the server may have forgotten; -2 when it is another start, or
         the ledger knows nothing of this worker (any more).
         """
-        run, machine, folder = await self._redis.hmget(self._names.gate, ["run", "machine", "folder"])
+        run, seen, machine, folder = await self._redis.hmget(self._names.gate, ["run", "seen", "machine", "folder"])
         here = Place()
         if run != run_id.encode():
             here = await place_of(self._redis)
-            await self._look_back(here.moved_from(Place(machine=_text(machine), folder=_text(folder))))
+            # Somebody who has announced himself has looked at the place before, and an operator may have confirmed it.
+            is_known = seen == run_id.encode()
+            before = here if is_known else Place(machine=_text(machine), folder=_text(folder))
+            await self._look_back(here.moved_from(before))
         lease_ms, unheard_ms = int(self._lease_s * 1000), int(min(BEAT_S, self._lease_s) * 1000)
         told = (owner, lease_ms, unheard_ms, run_id, here.machine, here.folder)
         return int(await ANNOUNCE(self._redis, self._keys, *told))
