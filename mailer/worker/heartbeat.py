@@ -113,8 +113,10 @@ class Heartbeat:
 
     def _first(self) -> Beat:
         """Connect, and beat for the first time. Raises redis-py's errors."""
+        # redis-py verifies the host name only where it is told to.
+        verified: dict[str, Any] = {"ssl_check_hostname": True} if self._url.startswith("rediss://") else {}
         self._redis = Redis.from_url(
-            self._url, socket_connect_timeout=5, socket_timeout=5, single_connection_client=True
+            self._url, socket_connect_timeout=5, socket_timeout=5, single_connection_client=True, **verified
         )
         return self._beat()
 
