@@ -15,9 +15,14 @@ from mailer.backends.redis.ledgers import Ledgers, open_ledgers
 from mailer.backends.redis.replay import Replayer
 from mailer.backends.redis.server import redis_ms
 from mailer.interfaces.ledger import CampaignGoneError
+from mailer.vocabulary.acts import Selection
 from mailer.vocabulary.campaign import Campaign, CampaignState
 from mailer.vocabulary.chunk import Claim, Claimed
+from mailer.vocabulary.outcome import Outcome
+from mailer.vocabulary.recipient import State
+from mailer.vocabulary.settings import DeliverySettings
 from tests.ledger.campaigns import (
+    IN_DOUBT,
     REFUSED,
     RELEASED,
     SENT,
@@ -30,6 +35,7 @@ from tests.ledger.campaigns import (
     work_off,
 )
 from tests.ledger.hands import Hand, hand, reconciler
+from tests.ledger.test_doubt import history, steps
 from tests.operator.recount import sound
 from tests.redis_faults.servers import FaultyServer
 
@@ -225,6 +231,66 @@ async def test_a_claim_made_in_the_belief_that_the_sender_was_dead_loses_to_what
             assert not await other.mark(second, second.recipients[0])
             await other.delivery.end_run(second)
         assert (await sound(ledgers, campaign)).state is CampaignState.FINISHED
+
+
+async def test_a_doubt_that_was_forgotten_is_queued_again_where_the_campaign_says_so(server: FaultyServer) -> None:
+    async with open_ledgers(server.url, prefix="t", lease_s=10) as ledgers:
+        campaign = await running(ledgers, drafts([1]), delivery=DeliverySettings(on_doubt="resend"))
+        async with hand(ledgers) as worker:
+            claim = await worker.claim(campaign)
+            assert await worker.mark(claim, claim.recipients[0])
+            marked = server.written
+            await worker.record(claim, claim.recipients[0], IN_DOUBT)
+            assert await states(ledgers, campaign) == ["queued"]
+            server.restart(forgetting_from=marked)
+            assert await states(ledgers, campaign) == ["sending"]
+            assert await replayer_of(ledgers, worker).replay() == 1
+            assert steps(await history(ledgers, campaign)) == [("I", "interrupted"), ("q", "resent")]
+            await worker.delivery.end_run(claim)
+        await work_off(ledgers, campaign)
+        assert (await sound(ledgers, campaign)).totals.sent == 1
+
+
+@pytest.mark.parametrize("outcome", [SENT, IN_DOUBT], ids=["accepted", "on the wire"])
+async def test_of_a_second_chance_that_was_forgotten_the_reply_counts(server: FaultyServer, outcome: Outcome) -> None:
+    """A later claim proves that the first doubt was not the last word, whoever decided that."""
+    async with open_ledgers(server.url, prefix="t", lease_s=10) as ledgers:
+        campaign = await running(ledgers, drafts([1]), delivery=DeliverySettings(on_doubt="hold"))
+        async with hand(ledgers) as worker:
+            first = await worker.claim(campaign)
+            assert await worker.mark(first, first.recipients[0])
+            await worker.record(first, first.recipients[0], IN_DOUBT)
+            doubted = server.written
+            everybody = Selection(states=frozenset({State.IN_DOUBT}))
+            assert (await ledgers.control.retry(campaign.id, everybody)).recipients == 1
+            second = await worker.claim(campaign)
+            assert await worker.mark(second, second.recipients[0])
+            if outcome is SENT:
+                await worker.record(second, second.recipients[0], SENT)
+            server.restart(forgetting_from=doubted)
+            assert await states(ledgers, campaign) == ["in_doubt"]
+            await replayer_of(ledgers, worker).replay()
+            if outcome is not SENT:
+                assert await states(ledgers, campaign) == ["sending"]
+                await worker.record(second, second.recipients[0], SENT)
+            assert steps(await history(ledgers, campaign)) == [("I", "interrupted"), ("q", "resent"), ("S", None)]
+            await worker.delivery.end_run(second)
+            await worker.delivery.end_run(first)
+        await sound(ledgers, campaign)
+
+
+async def test_what_is_planted_among_the_claims_keeps_nobody_from_putting_back(server: FaultyServer) -> None:
+    async with open_ledgers(server.url, prefix="t", lease_s=10) as ledgers:
+        campaign = await running(ledgers, drafts([1]))
+        empty = server.written
+        async with hand(ledgers) as worker:
+            claim = await worker.claim(campaign)
+            await worker.record(claim, claim.recipients[0], SENT)
+            server.restart(forgetting_from=empty)
+            await ledgers.redis.sadd(ledgers.keys.live, "planted", b"\xff")
+            await ledgers.redis.set(ledgers.keys.base("planted") + "h", "garbage")
+            assert await replayer_of(ledgers, worker).replay() == 1
+            assert await states(ledgers, campaign) == ["sent"]
 
 
 async def test_what_has_no_place_any_more_is_told(server: FaultyServer) -> None:

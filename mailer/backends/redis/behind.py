@@ -13,11 +13,16 @@ import msgspec
 
 from mailer.backends.redis.events import FINAL_LETTERS, Event, frame, read_events
 from mailer.policy.addressing import key_of
+from mailer.policy.doubt import RESENT
 
 if TYPE_CHECKING:
     from mailer.backends.redis.chunk_parts import ChunkParts
     from mailer.backends.redis.entries import Entry
     from mailer.backends.redis.remembered import Operation
+
+
+FORGOTTEN = "sent again; the queue server has forgotten who decided it"
+"""Of whom a later claim proves that somebody queued him again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,16 @@ def caught_up(
     is_own = standing.holder == token
     attempts = min(255, standing.attempts + remembered.counted)
     done = replace(standing, letter=into, attempts=attempts, tail=token, events=standing.events + events)
+    if (
+        not is_own
+        and standing.letter in "IRF"
+        and standing.events
+        and remembered.claimed_ms >= standing.events[-1].at_ms
+    ):
+        # Nobody claims what is final: by the policy or an operator it had been queued again before.
+        again = Event(standing.events[-1].index, "q", remembered.claimed_ms, RESENT, FORGOTTEN)
+        tail = {"q": "", "d": str(remembered.due_ms)}.get(into, token)
+        return replace(done, tail=tail, events=(*standing.events, again, *events))
     if is_own and standing.letter == "I" and into in FINAL_LETTERS:
         # The lease was over before: the reply is kept beside the record and changes no state.
         return replace(standing, events=standing.events + events)

@@ -198,12 +198,10 @@ class RedisDelivery:
         reached("after_record")
         self._unanswered.pop(claim.token, None)
 
-        async def end() -> None:
-            await pack_chunk(self._redis, self._keys, claim.campaign_id, claim.chunk)
-            await self._end(claim.campaign_id, claim.chunk, claim.token, rest_s)
-
         try:
-            await persistently(end)
+            await persistently(lambda: pack_chunk(self._redis, self._keys, claim.campaign_id, claim.chunk))
+            # Also where it cannot be packed: others wait for what is healthy in it.
+            await persistently(lambda: self._end(claim.campaign_id, claim.chunk, claim.token, rest_s))
         finally:
             self._in_hand.discard(claim.token)
 

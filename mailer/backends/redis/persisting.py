@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from redis import exceptions
 
+from mailer.backends.redis.chunk_checks import UNREADABLE
 from mailer.backends.redis.connection import PASSING
 from mailer.backends.redis.damage import is_damage
 from mailer.backends.redis.recorder import LONGEST_PAUSE_S
@@ -19,7 +20,7 @@ async def persistently(call: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await call()
-        except (*PASSING, exceptions.ResponseError) as error:
+        except (*PASSING, *UNREADABLE, exceptions.ResponseError) as error:
             if str(error).startswith("NOCAMPAIGN"):
                 return
             if is_damage(error):

@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 from mailer.backends.redis.behind import replay_of
 from mailer.backends.redis.chunk_checks import UNREADABLE
 from mailer.backends.redis.chunk_parts import read_parts
+from mailer.backends.redis.damage import is_damage
 from mailer.backends.redis.reviving import hand_in_again
 from mailer.backends.redis.scripts import REPLAY, TAKE_OVER
 from mailer.failpoints import reached
@@ -53,7 +54,7 @@ class Replayer:
                 try:
                     put_back += await self._chunk(campaign_id, chunk, remembered)
                 except (*UNREADABLE, ResponseError) as error:
-                    if not _is_garbage(error):
+                    if not is_damage(error):
                         raise
                     # What somebody has planted in one chunk must not keep the gate closed for all.
                     log.exception("cannot put back what this worker remembers", campaign=campaign_id, chunk=chunk)
@@ -85,18 +86,21 @@ class Replayer:
     async def _let_go(self) -> None:
         """Give back claims whose end was forgotten."""
         for campaign_id in await self._redis.smembers(self._keys.live):
-            name = campaign_id.decode()
-            key, base = self._keys.campaign(name), self._keys.base(name)
-            for holder in await self._redis.hkeys(base + "h"):
-                chunk, _, token = holder.decode("ascii", "replace").partition(":")
-                if token.partition(".")[0] == self._owner and token not in self._in_hand and chunk.isdecimal():
-                    await TAKE_OVER(self._redis, [key], base, chunk, token, 0)
-                    await hand_in_again(self._redis, self._keys, self._jobs, name, [int(chunk)])
+            name = campaign_id.decode("utf-8", "replace")
+            try:
+                await self._let_go_of(name)
+            except (*UNREADABLE, ResponseError) as error:
+                if not is_damage(error):
+                    raise
+                log.exception("cannot give back what this worker held", campaign=name)
 
-
-def _is_garbage(error: Exception) -> bool:
-    """True for what the content of a key makes wrong, False for what the server refuses."""
-    return not isinstance(error, ResponseError) or "WRONGTYPE" in str(error)
+    async def _let_go_of(self, name: str) -> None:
+        key, base = self._keys.campaign(name), self._keys.base(name)
+        for holder in await self._redis.hkeys(base + "h"):
+            chunk, _, token = holder.decode("ascii", "replace").partition(":")
+            if token.partition(".")[0] == self._owner and token not in self._in_hand and chunk.isdecimal():
+                await TAKE_OVER(self._redis, [key], base, chunk, token, 0)
+                await hand_in_again(self._redis, self._keys, self._jobs, name, [int(chunk)])
 
 
 def _claim_times(holders: dict[bytes, bytes], chunk: int) -> dict[str, int]:

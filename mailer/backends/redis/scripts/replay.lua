@@ -15,6 +15,11 @@ for i = 3, #ARGV, 9 do
   -- A late reply leaves the state as it is.
   if after ~= before then call('HSET', s, ARGV[i], after) end
   if ARGV[i + 3] ~= '' then call('APPEND', base .. 'o:' .. n, ARGV[i + 3]) end
+  if sub(after, 1, 1) == 'I' and sub(before, 1, 1) ~= 'I' and is_sent_again(c, base .. 'o:' .. n, ARGV[i]) then
+    call('APPEND', base .. 'o:' .. n, sent_again(ARGV[i], now_ms()))
+    after = 'q' .. sub(after, 2, 4)
+    call('HSET', s, ARGV[i], after)
+  end
   if ARGV[i + 4] ~= '' then call('HSETNX', base .. 'h', n .. ':' .. ARGV[i + 4], ARGV[i + 5]) end
   if ARGV[i + 6] ~= '' then call('ZADD', base .. 'due', 'LT', ARGV[i + 6], n) end
   -- As in `transition.lua`.
