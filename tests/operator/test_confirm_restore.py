@@ -16,9 +16,12 @@ from redis.asyncio import Redis
 
 from mailer.backends.embedded import ensure, stop
 from mailer.backends.redis import place
+from mailer.backends.redis.fleet import Worker, details_of
+from mailer.backends.redis.gate import Gate
 from mailer.backends.redis.ledgers import Ledgers, open_ledgers
 from mailer.backends.redis.place import Place, machine_id
 from mailer.backends.redis.remembered import KEEP_S
+from mailer.backends.redis.scripts import BEAT
 from mailer.backends.redis.server import redis_ms
 from mailer.vocabulary.campaign import Campaign, CampaignState
 from mailer.vocabulary.errors import UsageError
@@ -251,6 +254,40 @@ async def test_a_state_from_before_what_living_workers_remember_rests(
         assert status.paused_reason == (
             None if state == "running" else "this ledger was put back to a state from before what its workers remember"
         )
+
+
+async def beat(ledgers: Ledgers, owner: str, *, known: str = "") -> str:
+    """Beat as a worker that knows so much of the ledger; what it knows then."""
+    names = [ledgers.keys.workers, ledgers.keys.worker_details, ledgers.keys.identity, ledgers.keys.schema]
+    worker = Worker(owner=owner, host="here", pid=1, version="1")
+    answer: list[bytes] = await BEAT(ledgers.redis, names, owner, details_of(worker), known, "")
+    return answer[2].decode()
+
+
+async def test_a_loss_that_only_a_latecomer_knows_pauses_once_and_not_again_at_the_next_restart(
+    own_server: OwnServer,
+) -> None:
+    """The gate is open already when he comes; and what was confirmed is not asked for by the next one who knows."""
+    async with opened(own_server.url) as ledgers:
+        campaign = await running(ledgers, drafts([1]))
+        gate = Gate(ledgers.redis, ledgers.keys, 1)
+        identity, at_ms, _, first_ms = (await beat(ledgers, "early")).split("~")
+        run = (await ledgers.redis.eval(f"{PRELUDE}\nreturn run_id()", 0)).decode()
+        assert await gate.announce("early", run) == 0
+
+        async def comes(owner: str) -> CampaignState:
+            # He knows a beat of an earlier start that is a minute later than all that was kept.
+            await beat(ledgers, owner, known=f"{identity}~{int(at_ms) + 60_000}~0~{first_ms}")
+            assert await gate.announce(owner, run) == 0
+            return (await ledgers.reading.status(campaign.id)).state
+
+        assert await comes("late") is CampaignState.PAUSED
+        await ledgers.control.resume(campaign.id, confirm_restore=True)
+        assert await comes("later") is CampaignState.RUNNING
+        own_server.kill()
+        own_server.start()
+        await let_somebody_come(ledgers)
+        assert (await ledgers.reading.status(campaign.id)).state is CampaignState.RUNNING
 
 
 async def _is_open(ledgers: Ledgers, run: bytes) -> bool:

@@ -29,7 +29,8 @@ class Gate:
     """One for the whole fleet of a ledger. `claim.lua` asks it in the step that claims.
 
     A ledger that was copied or moved, or put back further than workers remember, has two fates: somebody may go on with
-    the other one. Its campaigns are paused before the gate opens, until an operator confirms.
+    the other one. Its campaigns are paused before the gate opens, or as soon as somebody comes who knows what is lost,
+    until an operator confirms.
     """
 
     def __init__(self, redis: "Server", keys: "Keys", lease_s: float) -> None:
@@ -48,13 +49,15 @@ class Gate:
         the ledger knows nothing of this worker (any more).
         """
         run, seen, machine, folder = await self._redis.hmget(self._names.gate, ["run", "seen", "machine", "folder"])
-        here = Place()
+        here, moved = Place(), None
         if run != run_id.encode():
             here = await place_of(self._redis)
             # Somebody who has announced himself has looked at the place before, and an operator may have confirmed it.
             is_known = seen == run_id.encode()
             before = here if is_known else Place(machine=_text(machine), folder=_text(folder))
-            await self._look_back(here.moved_from(before))
+            moved = here.moved_from(before)
+        # Also when the gate is open: whoever comes late may be the only one who knows what was lost.
+        await self._look_back(moved)
         lease_ms, unheard_ms = int(self._lease_s * 1000), int(min(BEAT_S, self._lease_s) * 1000)
         told = (owner, lease_ms, unheard_ms, run_id, here.machine, here.folder)
         return int(await ANNOUNCE(self._redis, self._keys, *told))
@@ -71,12 +74,14 @@ class Gate:
         paused = 0
         for campaign_id in await self._redis.zrange(self._names.campaigns, 0, -1):
             try:
-                paused += int(await DISTRUST(self._redis, [self._names.campaign(campaign_id.decode())], reason))
+                paused += int(
+                    await DISTRUST(self._redis, [self._names.campaign(campaign_id.decode("utf-8", "replace"))], reason)
+                )
             except ResponseError as error:
                 if "WRONGTYPE" not in str(error):
                     raise
                 # What somebody has planted must not keep the gate closed for all; nobody can claim there anyway.
-                log.warning("a campaign cannot be read", campaign=campaign_id.decode())
+                log.warning("a campaign cannot be read", campaign=campaign_id.decode("utf-8", "replace"))
         await self._redis.hdel(self._epoch, "lost")
         if reason != self._said:
             self._said = reason

@@ -34,6 +34,8 @@ class Keys:
     def gate(self) -> str:
         """Hash: `run`, the start of the queue server in which claims are given; `seen` and `since`, a later one.
 
+        `born` is the start in which the ledger began; `machine` and `folder` say where the server stood in `run`.
+
         A server that was started again may have forgotten its last second: nobody claims before the workers that live
         have put back what they remember.
         """

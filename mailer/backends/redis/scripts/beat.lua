@@ -27,7 +27,10 @@ if not v[4] then
 end
 if start ~= '' and start ~= run then
   local lost = tonumber(at) - (tonumber(v[3]) or tonumber(first))
-  if lost > REMEMBERED_MS then call('HSET', epoch, 'lost', digits(lost)) end
+  -- Once in each start: an operator may have confirmed it since.
+  if lost > REMEMBERED_MS and call('HGET', epoch, 'told') ~= run then
+    call('HSET', epoch, 'lost', digits(lost), 'told', run)
+  end
 end
 local last = digits(math.max(tonumber(now), tonumber(v[1]) or 0))
 call('HSET', epoch, 'at', last)
