@@ -163,8 +163,8 @@ async def tell_of_siblings(invocation: "Invocation", ledgers: "Ledgers", prepare
             continue
         try:
             status = await ledgers.campaigns.status(campaign_id)
-        except QueueError:
-            # What cannot be read keeps no other campaign back; `mailer status` tells it.
+        except (QueueError, UsageError):
+            # What cannot be read, or was dropped meanwhile, keeps no other campaign back; `mailer status` tells it.
             continue
         if status.campaign.name == proposal.name and status.campaign.key != proposal.key and status.totals.open:
             warning = UsageError(

@@ -206,6 +206,15 @@ async def test_dropping_a_draft_forgets_the_rows_it_left_out_too(ledgers: Ledger
     assert await keys_of(ledgers, campaign) == []
 
 
+async def test_a_draft_whose_producer_died_while_it_was_sealed_is_dropped_from_the_live_ones(ledgers: Ledgers) -> None:
+    """Whoever looks at those meanwhile is not kept from anything."""
+    campaign = await ledgers.intake.open(proposal())
+    await ledgers.redis.sadd(ledgers.keys.live, campaign.id, "long-gone")
+    assert await ledgers.campaigns.is_idle()
+    await ledgers.intake.drop(campaign)
+    assert await ledgers.campaigns.live() == ["long-gone"]
+
+
 async def test_a_sealed_campaign_is_not_dropped(ledgers: Ledgers) -> None:
     campaign = await running(ledgers, drafts([1, 2]))
     before = await all_keys(ledgers)

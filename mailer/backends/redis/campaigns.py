@@ -118,7 +118,10 @@ class Campaigns:
 
     async def ids(self) -> list[str]:
         """All campaign ids, the latest last."""
-        return [campaign_id.decode() for campaign_id in await self.redis.zrange(self.keys.campaigns, 0, -1)]
+        return [
+            campaign_id.decode("utf-8", "replace")
+            for campaign_id in await self.redis.zrange(self.keys.campaigns, 0, -1)
+        ]
 
     async def find(self, wanted: str | None) -> str | None:
         """The id that `wanted` names, in full or by an unambiguous beginning; without it the latest. None if absent.
@@ -137,7 +140,9 @@ class Campaigns:
 
     async def live(self) -> list[str]:
         """Campaigns that have been sealed and are not done with."""
-        return sorted(campaign_id.decode() for campaign_id in await self.redis.smembers(self.keys.live))
+        return sorted(
+            campaign_id.decode("utf-8", "replace") for campaign_id in await self.redis.smembers(self.keys.live)
+        )
 
     async def is_idle(self) -> bool:
         """True when no running campaign has anything queued, due or in somebody's hands."""
@@ -145,8 +150,8 @@ class Campaigns:
         for campaign_id in await self.live():
             try:
                 status = await self.status(campaign_id)
-            except QueueError:
-                # Nobody can work on what cannot be read.
+            except (QueueError, UsageError):
+                # Nobody can work on what cannot be read, or was a draft that is dropped.
                 continue
             if status.state is not CampaignState.RUNNING or not status.totals.open:
                 continue

@@ -29,5 +29,7 @@ async def drop(redis: "Server", keys: "Keys", campaign_id: str, key: str) -> Non
     for start in range(0, len(names), _BATCH):
         await redis.unlink(*names[start : start + _BATCH])
     await redis.zrem(keys.campaigns, campaign_id)
+    # There when its producer was killed in the moment of sealing it.
+    await redis.srem(keys.live, campaign_id)
     await FORGET(redis, [keys.by_key], key, campaign_id)
     await redis.unlink(record)
