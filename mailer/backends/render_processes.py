@@ -34,7 +34,7 @@ class RenderProcesses:
         try:
             for _ in range(count):
                 self._children.append(RenderProcess(orders))
-        except OSError:
+        except BaseException:
             self.close()
             raise
 

@@ -1,6 +1,7 @@
 """Reading the queue: arq's reader is kept running, and woken when something is enqueued."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 CHUNKS_AT_ONCE = 6
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 1.0
 """Between two readers: one that ends at once, again and again, must not keep the machine busy."""
+STEADY_S = 10.0
+"""A reader that has lived so long did not end at once."""
 LISTEN_AGAIN_S = 0.2
 
 log = structlog.get_logger("mailer.worker")
@@ -62,18 +65,19 @@ class Reading:
             wait_s=int(self._orders.grace_s),
         )
         listening = asyncio.create_task(self._listen())
-        pause = SHORTEST_PAUSE_S
+        pause = SHORTEST_PAUSE_S / 2
         try:
             while True:
                 pool = reader_pool(self._orders.queue_url, self._queue)
                 self._reader = QueueReader(**settings, redis_pool=pool, handle_signals=False)
                 self._reader.allow_pick_jobs = not self._is_over
+                began = time.monotonic()
                 try:
                     await self._read(self._reader)
                 finally:
                     await pool.aclose(close_connection_pool=True)
+                pause = SHORTEST_PAUSE_S if time.monotonic() - began > STEADY_S else min(LONGEST_PAUSE_S, pause * 2)
                 await asyncio.sleep(pause)
-                pause = min(LONGEST_PAUSE_S, pause * 2)
         finally:
             await cancelled(listening)
 

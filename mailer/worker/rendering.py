@@ -78,9 +78,11 @@ async def start_renderers(
     )
     try:
         processes = RenderProcesses(msgspec.msgpack.encode(orders), count, must_start=is_asked)
-    except OSError as error:
+    except (OSError, UsageError) as error:
         if not is_asked:
             return None
+        if isinstance(error, UsageError):
+            raise
         raise UsageError("E136", "no process that renders can be started", why=str(error)) from error
     if is_asked:
         try:

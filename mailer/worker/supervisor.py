@@ -121,7 +121,7 @@ class Supervisor:
             if child.returncode is None:
                 child.kill()
                 await child.wait()
-        answer = json.loads(words) if words.strip() else {}
+        answer = answer_of(words)
         self.counts.update(answer.get("counts", {}))
         if "error" in answer:
             raise _error(answer)
@@ -139,6 +139,15 @@ def _cannot_start() -> QueueError:
         hint="python -m mailer.worker </dev/null   shows why; the log above may, too",
         safe="Nothing is lost: what was accepted stays in the queue.",
     )
+
+
+def answer_of(words: bytes) -> dict[str, Any]:
+    """The last line of a process's output; nothing where that is none of ours."""
+    try:
+        answer = json.loads(words.splitlines()[-1])
+    except (IndexError, ValueError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _error(answer: dict[str, Any]) -> MailerError:

@@ -15,7 +15,7 @@ from mailer.backends.redis.ledgers import Ledgers, open_ledgers
 from mailer.config.orders import Orders, write_orders
 from mailer.vocabulary.campaign import CampaignState
 from mailer.vocabulary.errors import QueueError, UsageError
-from mailer.worker.supervisor import Supervisor
+from mailer.worker.supervisor import Supervisor, answer_of
 from tests.ledger.campaigns import checked, records
 from tests.servers import OwnServer, until
 from tests.thorough import thorough
@@ -63,6 +63,22 @@ async def child(told: Orders) -> AsyncIterator[Process]:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (b"", {}),
+        (b'{"counts": {"sent": 1}}\n', {"counts": {"sent": 1}}),
+        (b'somebody printed this\n{"counts": {"sent": 1}}\n', {"counts": {"sent": 1}}),
+        (b"somebody printed this\n", {}),
+        (b"[1]\n", {}),
+    ],
+)
+def test_what_somebody_prints_in_a_worker_process_is_not_taken_for_its_answer(
+    words: bytes, answer: dict[str, object]
+) -> None:
+    assert answer_of(words) == answer
 
 
 @pytest.mark.thorough
