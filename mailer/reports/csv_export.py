@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import TextIO
 
 from mailer.reports.document import RECORD_KEYS
-from mailer.reports.listing import Row, fill
+from mailer.reports.listing import Row
 from mailer.vocabulary.line import Line, line_of
 
 # What makes a spreadsheet take a cell for a formula (CWE-1236): the signs, their full-width forms, and the white space
@@ -55,11 +55,6 @@ class CsvExport:
 
     def end(self) -> None:
         """Nothing follows the last line."""
-
-
-def write_csv(rows: Iterable[Row], stream: TextIO, *, raw: bool = False) -> None:
-    """Write the header and all rows to the stream, one at a time."""
-    fill(CsvExport(stream, raw=raw), rows)
 
 
 def _harmless_line(line: Line) -> Iterable[object]:

@@ -7,8 +7,7 @@ import msgspec
 
 from mailer.reports.figures import moment
 from mailer.reports.findings import findings
-from mailer.reports.listing import Row
-from mailer.vocabulary.line import Line, line_of
+from mailer.vocabulary.line import Line
 from mailer.vocabulary.report import CampaignHead, ReasonCount, Report
 
 SCHEMA_VERSION = 1
@@ -38,11 +37,6 @@ def report_document(report: Report) -> dict[str, object]:
 def report_json(report: Report) -> str:
     """The same document as one line of text, without a line break at its end."""
     return msgspec.json.encode(report_document(report)).decode()
-
-
-def record_document(row: Row) -> dict[str, object]:
-    """What is known of one recipient, or of a row left out, under `RECORD_KEYS`; what is absent is None."""
-    return dict(zip(RECORD_KEYS, line_of(row), strict=True))
 
 
 def _moment(time: datetime | None) -> str | None:

@@ -77,12 +77,6 @@ def saving(
             listing.end()
 
 
-def write_whole(path: str | Path, writer: Callable[[TextIO], object]) -> None:
-    """Have `writer` write a text file that replaces `path` once it is complete. Raises `UsageError` E112."""
-    with whole(path) as stream:
-        writer(stream)
-
-
 @contextmanager
 def whole(path: str | Path) -> Iterator[TextIO]:
     """A text file that takes its name when the block ends, complete and on the disk, and vanishes when it raises.

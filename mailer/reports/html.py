@@ -1,7 +1,7 @@
 """The delivery report as one HTML page: no network, no other file, small however many recipients there were."""
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mailer.reports.document import RECORD_KEYS
 from mailer.reports.figures import clock, grouped, moment, share, span
 from mailer.reports.findings import findings
-from mailer.reports.listing import Row, fill
+from mailer.reports.listing import Row
 from mailer.reports.stacked_bar import GAP, LENGTH, segments
 from mailer.reports.summary import domains_in_brief, left_out, most_frequent, standing, state_lines, sums
 from mailer.vocabulary.line import Line, line_of
@@ -60,11 +60,6 @@ class HtmlPage:
     def end(self) -> None:
         """Close the table and the page."""
         self._write(self._after if self._listed else _NOBODY + self._after)
-
-
-def write_html(report: Report, rows: Iterable[Row], stream: TextIO, *, next_try: datetime | None = None) -> None:
-    """Write the whole page to the stream, one row at a time."""
-    fill(HtmlPage(report, stream, next_try=next_try), rows)
 
 
 def _page(report: Report, next_try: datetime | None) -> str:

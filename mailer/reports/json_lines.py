@@ -5,7 +5,7 @@ from typing import TextIO
 
 import msgspec
 
-from mailer.reports.listing import Row, fill
+from mailer.reports.listing import Row
 from mailer.vocabulary.line import Line, line_of
 
 _Object = msgspec.defstruct("_Object", [(name, object) for name in Line._fields], rename={"failure": "class"}, gc=False)
@@ -36,8 +36,3 @@ class JsonLines:
 
     def end(self) -> None:
         """Nothing follows the last line."""
-
-
-def write_json_lines(rows: Iterable[Row], stream: TextIO) -> None:
-    """Write all rows to the stream, one at a time."""
-    fill(JsonLines(stream), rows)

@@ -1,7 +1,7 @@
 """The form every document has that lists recipients: rows are added as they come, and then it ends."""
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol
 
 from mailer.vocabulary.line import Line
 from mailer.vocabulary.recipient import LeftOut
@@ -25,14 +25,3 @@ class Listing(Protocol):
 
     def end(self) -> None:
         """Write what comes after the last row. Nothing may be added afterwards."""
-
-
-L = TypeVar("L", bound=Listing)
-
-
-def fill(listing: L, rows: Iterable[Row]) -> L:
-    """Add every row, end the listing, and return it."""
-    for row in rows:
-        listing.add(row)
-    listing.end()
-    return listing

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from mailer.reports.csv_export import write_csv
 from mailer.reports.document import report_document
-from mailer.reports.json_lines import write_json_lines
 from mailer.reports.tables import domain_table, reason_table, status_table
 from mailer.reports.terminal import report_text
+from tests.reports.writing import write_csv, write_json_lines
 
 from .samples import CAMPAIGNS, NEXT_TRY, PAUSED, REPORT, ROWS
 

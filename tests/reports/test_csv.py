@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.reports.csv_export import write_csv
-from mailer.reports.document import RECORD_KEYS, record_document
+from mailer.reports.document import RECORD_KEYS
 from mailer.reports.listing import Row
+from tests.reports.writing import record_document, write_csv
 
 from .samples import RECORDS, ROWS
 

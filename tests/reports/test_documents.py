@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 import pytest
 
-from mailer.reports.document import RECORD_KEYS, record_document, report_document, report_json
-from mailer.reports.json_lines import write_json_lines
+from mailer.reports.document import RECORD_KEYS, report_document, report_json
 from mailer.reports.listing import Row
 from mailer.vocabulary.report import RecipientRecord, Report
+from tests.reports.writing import record_document, write_json_lines
 
 from .samples import ENMITY, LEFT_OUT, PAUSED, RECORDS, REPORT, ROWS, hostile_report, hostile_rows
 from .schema import complaints, shipped

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mailer.reports.csv_export import write_csv
 from mailer.reports.document import report_document
-from mailer.reports.files import save, whole, write_whole
-from mailer.reports.html import write_html
+from mailer.reports.files import save, whole
 from mailer.reports.listing import Row
 from mailer.vocabulary.errors import UsageError
+from tests.reports.writing import write_csv, write_html, write_whole
 from tests.thorough import first
 
 from .samples import NEXT_TRY, REPORT, ROWS

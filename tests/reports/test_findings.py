@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mailer.reports.document import report_document
 from mailer.reports.findings import findings
-from mailer.reports.html import write_html
+from tests.reports.writing import write_html
 
 from .samples import HEAD, REPORT
 

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.reports.html import write_html
 from mailer.reports.listing import Row
 from mailer.reports.stacked_bar import GAP, LENGTH, segments
 from mailer.reports.summary import STATES
 from mailer.vocabulary.recipient import LeftOut
 from mailer.vocabulary.report import Report
 from mailer.vocabulary.totals import Totals
+from tests.reports.writing import write_html
 
 from .samples import ENMITY, NEXT_TRY, PAUSED, RECORDS, REPORT, ROWS, hostile_report, hostile_rows, sent
 

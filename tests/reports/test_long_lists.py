@@ -13,7 +13,7 @@ from mailer.reports.document import report_document
 from mailer.reports.html import HtmlPage
 from mailer.reports.json_document import JsonDocument
 from mailer.reports.json_lines import JsonLines
-from mailer.reports.listing import Listing, Row, fill
+from mailer.reports.listing import Listing, Row
 from mailer.reports.redaction import Redaction
 from mailer.reports.summary import domains_in_brief, state_lines, sums
 from mailer.reports.tables import domain_table
@@ -23,6 +23,7 @@ from mailer.vocabulary.report import DomainCount
 from mailer.vocabulary.totals import Totals
 from tests.reports.samples import LEFT_OUT, RECORDS, REPORT
 from tests.reports.schema import complaints, shipped
+from tests.reports.writing import fill
 
 ROWS: tuple[Row, ...] = (*RECORDS, *LEFT_OUT)
 

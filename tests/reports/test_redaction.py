@@ -6,14 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.reports.csv_export import write_csv
 from mailer.reports.document import report_json
-from mailer.reports.html import write_html
-from mailer.reports.json_lines import write_json_lines
 from mailer.reports.redaction import Redaction
 from mailer.reports.tables import reason_table
 from mailer.vocabulary.campaign import CampaignState
 from mailer.vocabulary.recipient import LeftOut, LeftOutAs
+from tests.reports.writing import write_csv, write_html, write_json_lines
 
 from .samples import HEAD, RECORDS, REPORT, ROWS
 
