@@ -44,9 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
-    """Three processes for two cores: half the time a test waits, for a relay, a lease, a process."""
+    """Two processes for each core: half the time a test waits, for a relay, a lease, a process."""
     cores = yield
-    return cores if cores < 2 else cores * 3 // 2
+    return 2 * cores
 
 
 @pytest.hookimpl(tryfirst=True)
