@@ -22,6 +22,7 @@ def commands() -> list[list[str]]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
 def test_every_command_in_it_exists(command: list[str], warm: Warm, tmp_path: Path) -> None:
     assert command[0] == "mailer"

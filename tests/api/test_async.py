@@ -80,6 +80,7 @@ async def test_waiting_ends_when_the_time_is_up_and_nothing_is_lost(desk: Path, 
         assert (await handle.status()).totals.open == 1
 
 
+@pytest.mark.thorough
 async def test_pause_and_resume_carry_the_reason(desk: Path, smtp_capture: CaptureServer) -> None:
     async with AsyncMailer.from_env() as mailer:
         handle = await mailer.enqueue(hello(people(2)))

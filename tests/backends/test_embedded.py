@@ -163,6 +163,7 @@ def test_damaged_data_are_never_mended_but_told_with_the_servers_words(data_dir:
     assert file.read_bytes() == damaged
 
 
+@pytest.mark.thorough
 def test_ensure_returns_only_when_the_data_are_read(data_dir: Path) -> None:
     ensure(data_dir)
     stop(data_dir)

@@ -494,6 +494,7 @@ def _peak_of(action: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["list.csv", "list.jsonl"])
 def test_reading_a_long_list_needs_no_more_memory_than_a_short_one(name: str, opened: Opened) -> None:
     line = '{"email": "ann@example.org"}\n' if name == "list.jsonl" else "email,ann@example.org\n"
@@ -501,6 +502,7 @@ def test_reading_a_long_list_needs_no_more_memory_than_a_short_one(name: str, op
     assert _peak_of(lambda: sum(1 for _ in source.rows())) < 500_000
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["list.csv", "list.jsonl"])
 @pytest.mark.parametrize("beginning", [b'email\n"', *thorough(b"", b"email\n")])
 def test_27_a_line_of_100_mb_is_refused_in_bounded_memory(name: str, beginning: bytes, tmp_path: Path) -> None:
@@ -515,6 +517,7 @@ def test_27_a_line_of_100_mb_is_refused_in_bounded_memory(name: str, beginning: 
     assert _peak_of(refused) < 20_000_000
 
 
+@pytest.mark.thorough
 def test_27_a_million_columns_are_refused_in_bounded_memory(opened: Opened) -> None:
     content = ",".join(f"column{number}" for number in range(1_000_000))
     assert _peak_of(lambda: refusal_of(lambda: opened(content))) < 50_000_000

@@ -159,6 +159,7 @@ def test_a_password_is_asked_for_without_an_echo(
     assert len(relay.deliveries) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("words", "environ"),
     first(

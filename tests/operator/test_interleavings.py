@@ -144,6 +144,7 @@ class Scene:
                 self.final[who] = record.state
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("chunk_of", [plain, laden])
 @pytest.mark.parametrize("seed", [1, *thorough(0, *range(2, 12))])
 async def test_counters_are_the_recount_after_every_step(

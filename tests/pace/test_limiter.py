@@ -1,8 +1,8 @@
 """The limiter in Redis does what a few lines of plain arithmetic do, and nobody can overdraw it."""
 
 import asyncio
-import time
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 
 import pytest

@@ -74,6 +74,7 @@ async def test_03_killed_in_the_envelope_it_is_sent_or_in_doubt_and_the_relay_ha
     assert await by_the_relay(scene, company, step) in ((State.SENT, 1, 1), (State.IN_DOUBT, 0, 1))
 
 
+@pytest.mark.thorough
 async def test_04_killed_between_mark_and_body_is_in_doubt(scene: Scene, company: Company) -> None:
     """It cannot be told from a death after the dot, so it is not sent again."""
     assert await of_itself(scene, company, "after_mark") == (State.IN_DOUBT, 0, 1)

@@ -126,6 +126,7 @@ def test_copies_and_attachments_are_real(desk: Path, memory_mailer: MemoryMailer
     assert taken.envelope.recipients == ("ann@example.com", "boss@example.com", "audit@example.com")
 
 
+@pytest.mark.thorough
 def test_a_list_longer_than_the_queue_may_be_is_streamed(
     desk: Path, memory_mailer: MemoryMailer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

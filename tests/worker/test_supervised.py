@@ -119,6 +119,7 @@ async def test_a_burst_ends_with_the_work_and_tells_what_was_done(ledgers: Ledge
     assert (status.totals.sent, status.totals.refused, status.totals.deferred) == (1, 1, 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("told_by", ["SIGTERM", *thorough("the end of its supervisor")])
 async def test_a_process_that_is_told_to_end_finishes_what_is_on_the_wire_and_gives_the_rest_back(
     ledgers: Ledgers, tmp_path: Path, told_by: str

@@ -61,6 +61,7 @@ async def test_silence_after_the_dot_ends_with_the_reply_timeout(relay: Scripted
     assert not session.is_reusable
 
 
+@pytest.mark.thorough
 async def test_a_body_that_nobody_reads_is_cut(
     relay: ScriptedRelay, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,6 +165,7 @@ async def test_an_idle_connection_says_goodbye(relay: ScriptedRelay, make_pool: 
     assert (await send_through(pool)).connection_use == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("farewell", [b"", b"421 4.4.2 idle for too long\r\n"])
 async def test_a_connection_that_died_while_idle_costs_nobody_anything(
     relay: ScriptedRelay, make_pool: MakePool, farewell: bytes
