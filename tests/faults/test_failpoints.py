@@ -19,7 +19,7 @@ OTHER_DEATHS: dict[str, Fault] = {
     "in_shutdown": Fault(kind="term", step=Step.DOT, count=2),
 }
 """What has to happen before a worker comes there."""
-TRIES = 8
+TRIES = 16
 """Which of two workers heals is a matter of chance, and only one of them is to die of it."""
 
 
