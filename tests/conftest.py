@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("every_point", untimed)
     settings.register_profile("thorough", untimed, derandomize=True)
-    settings.register_profile("quick", untimed, derandomize=True, max_examples=25)
+    settings.register_profile("quick", untimed, derandomize=True, max_examples=10)
     asked = config.option.markexpr
     settings.load_profile("quick" if asked == QUICK else "every_point" if "every_point" in asked else "thorough")
     # A background job starts with SIGINT ignored, and so would every command that the tests interrupt.
