@@ -15,8 +15,7 @@ SIDE_BY_SIDE = 8
 @pytest.fixture(scope="session")
 def benches() -> Iterator[Benches]:
     """Queue servers and nurseries of this process."""
-    nurseries = [spawned() for _ in range(SIDE_BY_SIDE)]
-    some = [Bench(scratch(), nursery, good()) for nursery in nurseries]
+    some = [Bench(scratch(), nursery, good()) for nursery in spawned(SIDE_BY_SIDE)]
     yield Benches(some)
     for bench in some:
         bench.close()

@@ -31,18 +31,20 @@ class Gone(msgspec.Struct, frozen=True):
     status: int
 
 
-def spawned() -> socket.socket:
-    """Start a nursery as a new program; for a process that has threads. It ends when the socket is closed."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
+def spawned(count: int) -> list[socket.socket]:
+    """Start nurseries as a new program; for a process that has threads. Each ends when its socket is closed."""
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)]
+    for _, theirs in pairs:
         theirs.set_inheritable(True)
-        os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-m", "tests.faults.nursery", str(theirs.fileno())],
-            os.environ | {"MAILER_FAILPOINTS": ""},
-            setsid=True,
-        )
-    return ours
+    os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "tests.faults.nursery", *(str(theirs.fileno()) for _, theirs in pairs)],
+        os.environ | {"MAILER_FAILPOINTS": ""},
+        setsid=True,
+    )
+    for _, theirs in pairs:
+        theirs.close()
+    return [ours for ours, _ in pairs]
 
 
 def forked() -> socket.socket:
@@ -61,8 +63,7 @@ def forked() -> socket.socket:
 
 def serve(orders: socket.socket) -> None:
     """Fork a child for every order until nobody gives any more."""
-    import tests.faults.children  # noqa: F401 (now, so that no child has to)
-
+    _load()
     alive = set[int]()
 
     def reap(*_: object) -> None:
@@ -71,9 +72,6 @@ def serve(orders: socket.socket) -> None:
                 alive.discard(found[0])
                 orders.send(b"G" + msgspec.json.encode(Gone(found[0], os.waitstatus_to_exitcode(found[1]))))
 
-    "".encode("idna")  # its codec is a module of its own
-    gc.collect()
-    gc.freeze()
     signal.signal(signal.SIGCHLD, reap)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -93,6 +91,15 @@ def serve(orders: socket.socket) -> None:
         alive.add(pid)
         orders.send(b"B%d" % pid)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+
+
+def _load() -> None:
+    """Import everything now, so that no fork has to. The second time there is nothing left to do."""
+    import tests.faults.children  # noqa: F401 (to have it)
+
+    "".encode("idna")  # its codec is a module of its own
+    gc.collect()
+    gc.freeze()
 
 
 def _live(birth: Birth, stdin: int) -> None:
@@ -125,5 +132,16 @@ def _opened(descriptor: int, mode: str) -> IO[str]:
     return os.fdopen(descriptor, mode, closefd=False)
 
 
+def _serve_all(numbers: list[int]) -> None:
+    """One nursery for each of these sockets: this process and forks of it."""
+    _load()
+    orders = [socket.socket(fileno=number) for number in numbers]
+    mine = next((other for other in orders[1:] if os.fork() == 0), orders[0])
+    for other in orders:
+        if other is not mine:
+            other.close()
+    serve(mine)
+
+
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    _serve_all([int(word) for word in sys.argv[1:]])

@@ -132,9 +132,7 @@ class _Round:
         ):
             happenings.ledgers = ledgers
             await self._produce()
-            points, errors = (
-                [fault.point for fault in plan.faults if fault.kind == kind] for kind in ("failpoint", "io_error")
-            )
+            points, errors = _points(plan, "failpoint"), _points(plan, "io_error")
             stage.upsets += len(errors)
             for _ in range(plan.workers):
                 await stage.worker(failpoints=points.pop() if points else "", io_error=errors.pop() if errors else "")
@@ -173,11 +171,16 @@ class _Round:
         """As a supervisor would: whoever has ended is replaced."""
         crew = self._stage.crew
         rolls_back = any(fault.kind == "roll_back" for fault in self._plan.faults)
+        points = _points(self._plan, "successor_failpoint")
         while not self._happenings.is_over:
             assert len(crew.dead) < MOST_DEATHS, "workers end as soon as they begin; see their logs"
             if rolls_back:
                 self._happenings.note_size()
             if len(crew.working) < self._plan.workers:
-                await self._stage.worker()
+                await self._stage.worker(failpoints=points.pop() if points else "")
                 await asyncio.sleep(BIRTH_S)
             await crew.changed(within=0.03 if rolls_back else 0.2)
+
+
+def _points(plan: Plan, kind: str) -> list[str]:
+    return [fault.point for fault in plan.faults if fault.kind == kind]

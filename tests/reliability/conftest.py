@@ -24,7 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[socket.socket]:
     """Where worker processes are born quickly."""
-    with spawned() as orders:
+    (orders,) = spawned(1)
+    with orders:
         yield orders
 
 
