@@ -32,7 +32,7 @@ NOT_WRITABLE = {
 }
 """How a queue server is made to refuse all writes, and to take them again."""
 BY_OPERATOR = ("retry", "resolve")
-BEFORE_WORK = ("failpoint", "io_error", "kill_producer", "cut_stream")
+BEFORE_WORK = ("failpoint", "successor_failpoint", "io_error", "kill_producer", "cut_stream")
 """What is arranged before the workers begin."""
 
 

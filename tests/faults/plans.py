@@ -45,7 +45,8 @@ _LASTS_S = {"kill_redis": (0.05, 0.6), "stop": (0.3, 2.5), "tarpit": (0.1, 0.6),
 class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that goes wrong: at the `count`-th time the relay sees a step, or so many seconds after the start.
 
-    A `roll_back` forgets what was written in the last `after_s` seconds before its step.
+    A `roll_back` forgets what was written in the last `after_s` seconds before its step. A `failpoint` is that of one
+    of the first workers, a `successor_failpoint` that of the one which replaces the first that has ended.
     """
 
     kind: str

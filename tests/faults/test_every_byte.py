@@ -21,6 +21,7 @@ from mailer.vocabulary.transmission import Answered, Interrupted
 from tests.faults.proxy import End, Harm, Proxy
 from tests.faults.sink import Sink
 from tests.faults.steps import Step
+from tests.thorough import thorough
 
 ADDRESS = "a@x.test"
 CONTENT = b"Message-ID: <1@x.test>\r\nTo: a@x.test\r\nX-Marker: a@x.test\r\n\r\n" + b"Hello again.\r\n" * 8
@@ -82,7 +83,7 @@ async def _permitted() -> bool:
     return True
 
 
-@pytest.fixture(params=[True, False], ids=["pipelined", "command by command"])
+@pytest.fixture(params=[True, *thorough(False)], ids=["pipelined", "command by command"])
 async def wire(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Wire]:
     async with Sink(tmp_path / "accepted", pipelining=request.param, is_plain=True) as sink:
         yield Wire(sink, request.param)

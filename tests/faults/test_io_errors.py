@@ -7,18 +7,23 @@ import pytest
 from tests.faults.io_errors import WHERE
 from tests.faults.plans import Fault, Plan
 from tests.faults.rounds import Benches
+from tests.thorough import thorough
 
 AT_ONCE = 20
-SOME = {"redis_call": range(3, 60, 12), "redis_answer": range(4, 60, 12), "smtp_write": range(3, 12, 3)}
+QUICK = {"redis_call": (15, 39), "redis_answer": (16, 28), "smtp_write": (6,)}
+REST = {"redis_call": (3, 27, 51), "redis_answer": (4, 40, 52), "smtp_write": (3, 9)}
 
 
 def _plan(where: str, count: int) -> Plan:
     return Plan(seed=count, people=3, chunk=2, faults=(Fault(kind="io_error", point=f"{where}:{count}"),))
 
 
-async def test_a_call_that_fails_loses_nobody_and_sends_nobody_a_second_message(benches: Benches) -> None:
+@pytest.mark.parametrize("some", [QUICK, *thorough(REST)], ids=["quick", "the others"])
+async def test_a_call_that_fails_loses_nobody_and_sends_nobody_a_second_message(
+    benches: Benches, some: dict[str, tuple[int, ...]]
+) -> None:
     """Some places of each kind."""
-    plans = [_plan(where, count) for where, counts in SOME.items() for count in counts]
+    plans = [_plan(where, count) for where, counts in some.items() for count in counts]
     results = await benches.carry_out(plans)
     for result in results:
         assert not result.violations, (result.plan.words, result.violations)

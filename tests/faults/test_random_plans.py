@@ -6,9 +6,9 @@ from tests.faults.plans import Plan, random_plan, read_plan, smaller
 from tests.faults.rounds import Benches
 from tests.thorough import thorough
 
-SEEDS = (1, 2, 7, 8, 11, 12, 17)
-LONGER = (3, 4, 5, 6, 13, 18)
-"""Those with so many deaths that a round takes ten seconds."""
+SEEDS = (1, 8, 11, 17)
+LONGER = (2, 3, 4, 5, 6, 7, 12, 13, 18)
+"""Most with so many deaths that a round takes ten seconds."""
 
 
 @pytest.mark.parametrize("seeds", [SEEDS, *thorough((LONGER,))], ids=str)
