@@ -1,10 +1,15 @@
 """What every test shares: the servers and the warm process are started once for all tests of a process."""
 
+import gc
 import signal
 from collections.abc import Generator, Iterator
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
+from hypothesis.strategies import text
 
 from tests.cli.running import Warm, warm_process
 from tests.servers import ledgers, own_server, valkey_url
@@ -47,6 +52,30 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     """Two processes for each core: half the time a test waits, for a relay, a lease, a process."""
     cores = yield
     return 2 * cores
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """In a new clone, no two processes make the same files of `__pycache__` and `.hypothesis` at the same time."""
+    config = session.config
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    if (ours := getattr(config, "workerinput", None)) is not None:
+        # Each begins with modules of its own.
+        here = Path(__file__).parent
+        paths = sorted(path.relative_to(here.parent).with_suffix("") for path in here.rglob("test_*.py"))
+        for path in paths[int(ours["workerid"].removeprefix("gw")) :: ours["workercount"]]:
+            # What is wrong with one is said when it is collected.
+            with suppress(Exception, pytest.skip.Exception):
+                import_module(".".join(path.parts))
+    elif config.getoption("dist", "no") != "no":
+        # Who waits for the others makes what all strings come from.
+        text().validate()
+
+
+def pytest_collection_finish() -> None:
+    # Modules and collected tests stay to the end: no collection of garbage needs to look at them again.
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

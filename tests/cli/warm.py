@@ -5,6 +5,7 @@ would be: a process of its own with its own environment, folder, streams and sig
 Every verb is also started cold somewhere, as a shell does it.
 """
 
+import codecs
 import gc
 import importlib
 import json
@@ -21,6 +22,7 @@ LOADED = (
     "mailer.api.async_mailer",
     "mailer.api.mailer",
     "mailer.logs",
+    "mailer.worker.event_loop",
     "mailer.worker.own",
     "mailer.worker.process",
     *(f"mailer.cli.{name}" for name in COMMANDS),
@@ -31,6 +33,8 @@ def serve() -> None:
     """Take an order a line on stdin: to run a command (answer: its pid), or to ask for one (its exit code, or null)."""
     for name in LOADED:
         importlib.import_module(name)
+    for codec in ("idna", "utf-8-sig"):
+        codecs.lookup(codec)
     # No collection of a child's touches what it shares with this process.
     gc.freeze()
     for line in sys.stdin:
