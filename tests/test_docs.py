@@ -6,7 +6,9 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,19 +47,26 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert heading in [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles], target
 
 
-@pytest.mark.parametrize("line", commands())
-def test_every_command_that_is_told_exists_with_its_flags(line: str) -> None:
-    """Each flag is one of the command's own, or one of every command."""
+@cache
+def group() -> Any:
+    """The command with all its commands."""
     from typer.main import get_command
 
     from mailer.cli import app as _filled  # noqa: F401 (fills the table)
-    from mailer.cli.manual import EVERYWHERE
     from mailer.cli.registry import app
+
+    return get_command(app)
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_that_is_told_exists_with_its_flags(line: str) -> None:
+    """Each flag is one of the command's own, or one of every command."""
+    from mailer.cli.manual import EVERYWHERE
 
     words = shlex.split(line)[1:]
     if words[0].startswith("-"):
         return
-    command = get_command(app).commands[words.pop(0)]  # type: ignore[attr-defined] # a group
+    command = group().commands[words.pop(0)]
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}

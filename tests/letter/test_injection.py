@@ -14,6 +14,7 @@ from mailer.policy.letter.recipients import read_mailboxes
 from mailer.policy.letter.values import enclose, reveal
 from mailer.vocabulary.errors import TemplateError
 from tests.letter.letters import HEAD, Received, load, receive
+from tests.thorough import pairs
 
 HEAD_OF_TWO = "To: a@example.com\nFrom: b@example.com\n"
 NAMES = [
@@ -65,8 +66,7 @@ def names_of(received: Received) -> list[str]:
     return list(received.message.keys())
 
 
-@pytest.mark.parametrize("header", HEADERS)
-@pytest.mark.parametrize("value", LINE_ENDS, ids=ascii)
+@pytest.mark.parametrize(("header", "value"), pairs(HEADERS, LINE_ENDS), ids=ascii)
 def test_a_line_end_in_a_header_value_leaves_the_row_out(tmp_path: Path, header: str, value: str) -> None:
     """The row is refused, whichever header it meets and however it gets there."""
     form = load(tmp_path, f"To: ann@example.com\nFrom: news@acme.example\n{header}\n\nHi\n")
@@ -101,23 +101,24 @@ def test_an_empty_value_does_not_end_the_header_section(tmp_path: Path) -> None:
         receive(form, {"email": "a@example.com", "value": ""})
 
 
+TWO_IN_ONE = [
+    "a@example.com, evil@example.net",
+    "a@example.com;evil@example.net",
+    "<a@example.com>, <evil@example.net>",
+    "x> , <evil@example.net",
+    "a@example.com\nBcc: evil@example.net",
+    "a@example.com (comment)",
+    "grp: a@example.com, evil@example.net;",
+    "alice@example.org(<bob@evil.test>)",
+    "alice@example.org,<bob@evil.test>",
+    "a@example.com\ufdd2, evil@example.net\ufdd0",
+    "",
+]
+
+
 @pytest.mark.parametrize(
-    "value",
-    [
-        "a@example.com, evil@example.net",
-        "a@example.com;evil@example.net",
-        "<a@example.com>, <evil@example.net>",
-        "x> , <evil@example.net",
-        "a@example.com\nBcc: evil@example.net",
-        "a@example.com (comment)",
-        "grp: a@example.com, evil@example.net;",
-        "alice@example.org(<bob@evil.test>)",
-        "alice@example.org,<bob@evil.test>",
-        "a@example.com\ufdd2, evil@example.net\ufdd0",
-        "",
-    ],
+    ("to", "value"), pairs(["{{ email }}", "Ann <{{ email }}>", '"Ann" <{{ email }}>'], TWO_IN_ONE)
 )
-@pytest.mark.parametrize("to", ["{{ email }}", "Ann <{{ email }}>", '"Ann" <{{ email }}>'])
 def test_a_value_in_to_is_one_address_or_the_row_is_left_out(tmp_path: Path, to: str, value: str) -> None:
     """No value brings a second recipient into To."""
     form = load(tmp_path, f"To: {to}\nFrom: news@acme.example\nSubject: x\n\nHi\n")

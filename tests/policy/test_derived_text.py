@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mailer.policy.plain_text import TextDeriver, _show_links
 from mailer.vocabulary.errors import TemplateError
 from tests.policy.composing import ANN, Desk, html_of, occasion, read, structure, text_of
+from tests.thorough import first
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_shapes_that_are_kept_are_bounded() -> None:
 
 @pytest.mark.parametrize(
     "html",
-    ['<a href="x">', "<a " + "href='' " * 2, "href='' ", '<a "', "<a title='", '<a " ="', "<a href=", "</a>"],
+    first(3, ['<a href="x">', "<a " + "href='' " * 2, "<a title='", "href='' ", '<a "', '<a " ="', "<a href=", "</a>"]),
 )
 def test_text_full_of_open_links_is_read_in_one_pass(html: str) -> None:
     """Whoever looks for links does not look at the same text again and again."""

@@ -28,6 +28,7 @@ from tests.policy.composing import (
     structure,
     text_of,
 )
+from tests.thorough import pairs
 
 if TYPE_CHECKING:
     from mailer.interfaces.composer import Composer
@@ -144,9 +145,9 @@ def test_a_setting_that_renders_to_nothing_has_no_copies(desk: Desk, copies: str
     assert "Cc" not in read(composed)
 
 
-@pytest.mark.parametrize("field", ["cc", "bcc"])
 @pytest.mark.parametrize(
-    "address", ["bob", "bob@@acme.example", "a@b.test;c@d.test", "Roe, Ann <a@b.test>", *INJECTIONS]
+    ("field", "address"),
+    pairs(["cc", "bcc"], ["bob", "bob@@acme.example", "a@b.test;c@d.test", "Roe, Ann <a@b.test>", *INJECTIONS]),
 )
 def test_a_bad_copy_makes_the_row_invalid(desk: Desk, field: str, address: str) -> None:
     """Whatever is wrong in Cc or Bcc is said with the header's name, and no message is made."""
@@ -268,21 +269,19 @@ def test_more_files_than_any_message_needs_are_refused(desk: Desk) -> None:
         desk.compose({"name": "Ann"}, attachments=("a.pdf",) * 101)
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        {"subject": "{{ name }}"},
-        {"to": "{{ name }} <ann@shop.example>"},
-        {"reply_to": "{{ name }} <ann@shop.example>"},
-        {"headers": {"X-Name": "{{ name }}"}},
-        {"headers": {"List-Help": "<https://acme.example/{{ name }}>"}},
-        {"unsubscribe_url": "https://acme.example/{{ name }}"},
-        {"cc": "{{ name }} <boss@acme.example>"},
-        {"bcc": "{{ name }} <boss@acme.example>"},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("value", INJECTIONS)
+HEADER_SETTINGS: list[dict[str, object]] = [
+    {"subject": "{{ name }}"},
+    {"to": "{{ name }} <ann@shop.example>"},
+    {"reply_to": "{{ name }} <ann@shop.example>"},
+    {"headers": {"X-Name": "{{ name }}"}},
+    {"headers": {"List-Help": "<https://acme.example/{{ name }}>"}},
+    {"unsubscribe_url": "https://acme.example/{{ name }}"},
+    {"cc": "{{ name }} <boss@acme.example>"},
+    {"bcc": "{{ name }} <boss@acme.example>"},
+]
+
+
+@pytest.mark.parametrize(("setting", "value"), pairs(HEADER_SETTINGS, INJECTIONS), ids=ascii)
 def test_no_value_becomes_a_header(tmp_path: Path, setting: dict[str, object], value: str) -> None:
     """A row whose value would break a header is invalid, in whatever header it is."""
     desk = Desk(tmp_path)

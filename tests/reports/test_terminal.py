@@ -14,6 +14,7 @@ from mailer.vocabulary.campaign import CampaignState
 from mailer.vocabulary.recipient import State
 from mailer.vocabulary.report import Report
 from mailer.vocabulary.totals import Totals
+from tests.thorough import first, pairs
 
 from .samples import AS_OF, CAMPAIGNS, ENMITY, HEAD, PAUSED, REASONS, REPORT, hostile_report, status
 
@@ -96,14 +97,13 @@ def test_states_come_in_the_order_people_ask_for_them() -> None:
     ]
 
 
-@pytest.mark.parametrize("words", ENMITY)
-@pytest.mark.parametrize("width", [40, 100])
+@pytest.mark.parametrize(("words", "width"), pairs(ENMITY, [40, 100]))
 def test_no_escape_byte_and_no_other_control_reaches_a_pipe(words: str, width: int) -> None:
     for text in every_table(hostile_report(words), width=width):
         assert not OBEYED.search(text)
 
 
-@pytest.mark.parametrize("words", ENMITY)
+@pytest.mark.parametrize("words", first(4, ENMITY))
 def test_on_a_terminal_there_is_no_escape_sequence_but_our_own_colours(words: str) -> None:
     for text in every_table(hostile_report(words), width=100, color=True):
         assert "\x1b[" in text

@@ -8,7 +8,7 @@ from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.transmission import Answered, Interrupted
 from tests.backends.smtp.sending import BAD, CONTENT, GOOD, OTHER, Connect, send
 from tests.relays.scripted import ScriptedRelay
-from tests.thorough import first
+from tests.thorough import first, pairs
 
 BEFORE_BODY = ["MAIL", "RCPT", "DATA"]
 LARGE = CONTENT + b"0123456789\r\n" * 2_000_000
@@ -117,12 +117,11 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize("reply", MALFORMED.values(), ids=MALFORMED.keys())
-@pytest.mark.parametrize("at", [*BEFORE_BODY, "DOT"])
+@pytest.mark.parametrize(("at", "what"), pairs([*BEFORE_BODY, "DOT"], MALFORMED))
 async def test_what_is_no_reply_ends_the_conversation(
-    relay: ScriptedRelay, connect: Connect, at: str, reply: bytes
+    relay: ScriptedRelay, connect: Connect, at: str, what: str
 ) -> None:
-    relay.answers(at, reply)
+    relay.answers(at, MALFORMED[what])
     session = await connect(relay)
     answer = (await send(session)).answers[GOOD]
     assert isinstance(answer, Interrupted)

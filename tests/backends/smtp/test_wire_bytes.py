@@ -7,6 +7,7 @@ from mailer.vocabulary.transmission import Answered, Unsendable
 from mailer.vocabulary.verdict import Reason
 from tests.backends.smtp.sending import CONTENT, GOOD, SENDER, Connect, Permit, send
 from tests.relays.scripted import ScriptedRelay
+from tests.thorough import first
 
 HOSTILE = [
     "",
@@ -23,7 +24,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("address", HOSTILE)
+@pytest.mark.parametrize("address", first(6, HOSTILE))
 async def test_an_address_that_could_end_the_command_is_never_said(
     relay: ScriptedRelay, connect: Connect, address: str
 ) -> None:
@@ -86,7 +87,7 @@ END_OF_DATA = [
 ]
 
 
-@pytest.mark.parametrize("end", END_OF_DATA)
+@pytest.mark.parametrize("end", first(6, END_OF_DATA))
 async def test_no_end_of_data_can_be_smuggled_into_a_message(
     relay: ScriptedRelay, connect: Connect, end: bytes
 ) -> None:
