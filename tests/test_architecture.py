@@ -1,7 +1,6 @@
 """The walls of the house, read from the imports."""
 
 import ast
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -57,9 +56,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Room by room: what it may see. The empty name is the package: its version and the public names."""
 
 PURE = {
-    "vocabulary": {"pydantic_core"},
+    "vocabulary": {"msgspec", "pydantic_core"},
     "interfaces": set[str](),
-    "policy": {"jinja2", "markupsafe", "email_validator", "idna", "markdown_it", "css_inline", "html_to_markdown"},
+    "policy": {
+        "msgspec",
+        "jinja2",
+        "markupsafe",
+        "email_validator",
+        "idna",
+        "markdown_it",
+        "css_inline",
+        "html_to_markdown",
+    },
 }
 """Third parties that the inner rooms may use."""
 
@@ -80,13 +88,16 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
-def imports_of(path: Path) -> Iterator[str]:
+@cache
+def imports_of(path: Path) -> set[str]:
+    names = set[str]()
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports name the whole path"
-            yield node.module or ""
+            names.add(node.module or "")
+    return names
 
 
 def test_imports_go_one_way() -> None:
@@ -112,7 +123,7 @@ def test_decisions_wait_for_nothing_and_do_no_input_or_output() -> None:
         if room_of(path) in ("vocabulary", "policy"):
             assert not any(isinstance(node, ast.AsyncFunctionDef | ast.Await) for node in ast.walk(tree_of(path)))
             if "rendering" not in path.parts:
-                assert not set(imports_of(path)) & INPUT_OUTPUT, path
+                assert not imports_of(path) & INPUT_OUTPUT, path
 
 
 def test_arq_is_known_in_two_places_at_most() -> None:
@@ -126,7 +137,7 @@ def test_arq_is_known_in_two_places_at_most() -> None:
 
 def test_nothing_is_pickled() -> None:
     for path in modules():
-        assert "pickle" not in set(imports_of(path)), path
+        assert "pickle" not in imports_of(path), path
 
 
 def test_only_the_configuration_and_the_edges_read_the_environment() -> None:

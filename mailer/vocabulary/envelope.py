@@ -1,10 +1,9 @@
 """The envelope: who a message comes from and goes to, as MAIL and RCPT will say it (RFC 5321 section 2.3.1)."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """Reverse-path and recipients of one transaction; every address is ASCII unless SMTPUTF8 is needed."""
 
     reverse_path: str
@@ -16,8 +15,7 @@ class Envelope:
         return not (self.reverse_path.isascii() and all(address.isascii() for address in self.recipients))
 
 
-@dataclass(frozen=True, slots=True)
-class MailObject:
+class MailObject(Struct, frozen=True):
     """What SMTP transports: an envelope and content (RFC 5321 section 2.3.1)."""
 
     envelope: Envelope

@@ -1,23 +1,22 @@
 """What one attempt to hand a message to the relay came to, recipient by recipient."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.verdict import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """The server's reply decided: at RCPT for this recipient, or at MAIL, DATA or the dot for the whole message."""
 
     phase: Phase
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(Struct, frozen=True):
     """No (understandable) reply: cut, timed out, malformed or cancelled while `phase` was going on.
 
     `body_begun` is the one fact that matters: after the first body byte nobody may send the message again by himself.
@@ -28,15 +27,13 @@ class Interrupted:
     body_begun: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
+class Withheld(Struct, frozen=True):
     """We did not send: the `sending` mark was refused, or could not be written. No body byte has left."""
 
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unsendable:
+class Unsendable(Struct, frozen=True):
     """This relay cannot carry it (RFC 1870, 6152, 6531) or it may not be said at all: decided by us, before MAIL.
 
     Such a recipient is `failed`: trying again would come to the same.
@@ -50,8 +47,7 @@ Answer = Answered | Interrupted | Withheld | Unsendable
 """The end of one attempt for one recipient."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transmission:
+class Transmission(Struct, frozen=True, kw_only=True):
     """One attempt on one connection.
 
     `answers` has exactly one entry for every recipient of the envelope. `relay` is `host:port`; `tls` the protocol

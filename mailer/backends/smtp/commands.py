@@ -1,5 +1,7 @@
 """The commands of an envelope, as they go over the wire (RFC 5321 section 4.1.1)."""
 
+from msgspec import Struct
+
 from mailer.backends.smtp.capabilities import Capabilities
 from mailer.vocabulary.envelope import Envelope
 
@@ -8,14 +10,30 @@ RSET = b"RSET\r\n"
 LONE_DOT = b".\r\n"
 
 
-def mail(envelope: Envelope, content: bytes, capabilities: Capabilities) -> bytes:
-    """MAIL with the parameters this message needs; a parameter that is not needed is one more thing to be refused."""
-    size = f" SIZE={len(content)}" if capabilities.size else ""
-    body = "" if content.isascii() else " BODY=8BITMIME"
-    utf8 = " SMTPUTF8" if envelope.needs_smtputf8 else ""
-    return f"MAIL FROM:<{envelope.reverse_path}>{size}{body}{utf8}\r\n".encode()
+class Offer(Struct, frozen=True):
+    """What offers a message: MAIL, a RCPT for each recipient, and DATA."""
 
+    mail: bytes
+    rcpts: dict[str, bytes]
+    """By recipient, in the order of the envelope."""
 
-def rcpt(address: str) -> bytes:
-    """RCPT for one recipient."""
-    return f"RCPT TO:<{address}>\r\n".encode()
+    @classmethod
+    def of(cls, envelope: Envelope, content: bytes, capabilities: Capabilities) -> "Offer":
+        """With the parameters this message needs; a parameter that is not needed is one more thing to be refused."""
+        size = f" SIZE={len(content)}" if capabilities.size else ""
+        body = "" if content.isascii() else " BODY=8BITMIME"
+        utf8 = " SMTPUTF8" if envelope.needs_smtputf8 else ""
+        return cls(
+            f"MAIL FROM:<{envelope.reverse_path}>{size}{body}{utf8}\r\n".encode(),
+            {address: f"RCPT TO:<{address}>\r\n".encode() for address in envelope.recipients},
+        )
+
+    @property
+    def words(self) -> bytes:
+        """All of it in one piece."""
+        return b"".join((self.mail, *self.rcpts.values(), DATA))
+
+    @property
+    def replies(self) -> int:
+        """How many replies it brings."""
+        return len(self.rcpts) + 2

@@ -87,6 +87,8 @@ class Conversation(asyncio.Protocol):
 
         Replies that were complete before the conversation ended are still given. Raises `ConversationError`.
         """
+        if self._replies:
+            return self._replies.popleft()
         deadline = self._loop.time() + timeout
         while not self._replies:
             self.ensure_open()
@@ -106,7 +108,8 @@ class Conversation(asyncio.Protocol):
         if self._transcript is not None:
             self._transcript.said_message(len(body) - len(LONE_DOT))
         for start in range(0, len(body), PIECE):
-            await self._writable()
+            if self._paused:
+                await self._writable()
             if self._replies:
                 return False
             self.ensure_open()
@@ -120,7 +123,8 @@ class Conversation(asyncio.Protocol):
                 reached("body_half")
         if self._transcript is not None:
             self._transcript.said(LONE_DOT + then)
-        await self._writable()
+        if self._paused:
+            await self._writable()
         reached("dot_written")
         return not self._paused
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from email.message import EmailMessage
 from types import TracebackType
 from typing import Self
@@ -11,7 +10,7 @@ from mailer.backends.smtp import commands, smtplib_contract
 from mailer.backends.smtp.capabilities import Capabilities
 from mailer.backends.smtp.conversation import Conversation, ConversationError
 from mailer.backends.smtp.fitness import find_unsendable
-from mailer.backends.smtp.transaction import COURTESY_TIMEOUT, Aftermath, Announcement, Transaction
+from mailer.backends.smtp.transaction import COURTESY_TIMEOUT, Aftermath, Transaction
 from mailer.interfaces.session import Permit
 from mailer.vocabulary.envelope import Envelope, MailObject
 from mailer.vocabulary.phase import Phase
@@ -54,7 +53,7 @@ class SmtpSession:
         self._uses = 0
         self._refusals = 0
         self._owes_reset_reply = False
-        self._announced: Envelope | None = None
+        self._announced: tuple[Envelope, commands.Offer] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -120,25 +119,31 @@ class SmtpSession:
         judges by `phase`. Where the session `looks_ahead`, the envelope of `following` is said with the end of this
         message, and nothing else may be transmitted next.
         """
-        unsendable = find_unsendable(envelope, content, self._capabilities)
-        if unsendable:
-            rest = tuple(address for address in envelope.recipients if address not in unsendable)
-            envelope = replace(envelope, recipients=rest)
-        answers: dict[str, Answer] = {**unsendable}
+        announced = self._take_announced(envelope)
+        answers: dict[str, Answer] = {}
+        offer = announced
+        if offer is None:
+            unsendable = find_unsendable(envelope, content, self._capabilities)
+            if unsendable:
+                answers.update(unsendable)
+                rest = tuple(address for address in envelope.recipients if address not in unsendable)
+                envelope = Envelope(envelope.reverse_path, rest)
+            offer = commands.Offer.of(envelope, content, self._capabilities)
         seconds = 0.0
         if envelope.recipients:
+            next_offer = self._offer_ahead(following)
             transaction = Transaction(
                 self._conversation,
-                envelope,
+                offer,
                 content,
-                self._capabilities,
                 self._settings,
-                is_announced=self._is_announced(envelope),
-                following=self._announcement(following),
+                is_pipelined=self._capabilities.pipelining and self._settings.pipelining != "off",
+                is_announced=announced is not None,
+                following=next_offer,
             )
             await self._run(transaction, permit)
-            if following is not None and transaction.has_announced:
-                self._announced = following.envelope
+            if following is not None and next_offer is not None and transaction.has_announced:
+                self._announced = following.envelope, next_offer
             answers.update(transaction.answers)
             seconds = transaction.seconds
         return Transmission(
@@ -156,21 +161,24 @@ class SmtpSession:
             raise
         self._settle(transaction)
 
-    def _is_announced(self, envelope: Envelope) -> bool:
-        """Whether this envelope is what was said last."""
+    def _take_announced(self, envelope: Envelope) -> commands.Offer | None:
+        """How this envelope was said with the end of the message before, if it was."""
         announced, self._announced = self._announced, None
-        if announced is not None and announced is not envelope:
+        if announced is None:
+            return None
+        if announced[0] is not envelope:
             # A transaction under way cannot be taken back: RSET would be read as the text of its message.
             self._conversation.abort("another message was announced")
-        return announced is envelope
+            return None
+        return announced[1]
 
-    def _announcement(self, following: MailObject | None) -> Announcement | None:
-        """How the next message is announced; None where it cannot be."""
+    def _offer_ahead(self, following: MailObject | None) -> commands.Offer | None:
+        """What announces the next message; None where it cannot be announced."""
         if following is None or not self.looks_ahead:
             return None
         if find_unsendable(following.envelope, following.content, self._capabilities):
             return None
-        return Announcement.of(following, self._capabilities)
+        return commands.Offer.of(following.envelope, following.content, self._capabilities)
 
     def _settle(self, transaction: Transaction) -> None:
         """Leave the connection as the transaction demands."""

@@ -1,18 +1,14 @@
 """One mail transaction: MAIL, RCPT, DATA and the message (RFC 5321 section 3.3)."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum, auto
 from time import monotonic
 
 from mailer.backends.smtp import commands
-from mailer.backends.smtp.capabilities import Capabilities
 from mailer.backends.smtp.conversation import Conversation, ConversationError
 from mailer.failpoints import reached
 from mailer.interfaces.session import Permit, PermitUnavailableError
 from mailer.policy.dot_stuffing import dot_stuff
-from mailer.vocabulary.envelope import Envelope, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.settings import SmtpSettings
@@ -33,39 +29,24 @@ class Aftermath(Enum):
     """Nobody knows what the relay expects next, or it has said goodbye."""
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """A whole envelope, from MAIL to DATA, and how many replies it brings."""
-
-    commands: bytes
-    replies: int
-
-    @classmethod
-    def of(cls, mail: MailObject, capabilities: Capabilities) -> "Announcement":
-        """The envelope of a message in one piece."""
-        return _announcement(
-            commands.mail(mail.envelope, mail.content, capabilities), map(commands.rcpt, mail.envelope.recipients)
-        )
-
-
 class Transaction:
     """Offers one message, and knows at any moment in which phase and with which answers.
 
     With PIPELINING the envelope goes out in one write (RFC 2920), else command by command. The same code reads the
-    replies in the same order, so both ways come to the same answers. An envelope that `is_announced` has been said
-    with the end of the message before; `following` is said with the end of this one.
+    replies in the same order, so both ways come to the same answers. An offer that `is_announced` has been said with
+    the end of the message before; `following` is said with the end of this one.
     """
 
     def __init__(
         self,
         conversation: Conversation,
-        envelope: Envelope,
+        offer: commands.Offer,
         content: bytes,
-        capabilities: Capabilities,
         settings: SmtpSettings,
         *,
+        is_pipelined: bool,
         is_announced: bool = False,
-        following: Announcement | None = None,
+        following: commands.Offer | None = None,
     ) -> None:
         self.phase = Phase.MAIL
         self.answers: dict[str, Answer] = {}
@@ -78,10 +59,9 @@ class Transaction:
         """True when the envelope of the next message was said, and the connection is good for it."""
         self._conversation = conversation
         self._content = content
-        self._mail = commands.mail(envelope, content, capabilities)
-        self._rcpts = {address: commands.rcpt(address) for address in envelope.recipients}
+        self._offer = offer
         self._accepted: list[str] = []
-        self._pipelined = capabilities.pipelining and settings.pipelining != "off"
+        self._is_pipelined = is_pipelined
         self._settings = settings
         self._is_announced = is_announced
         self._following = following
@@ -103,9 +83,8 @@ class Transaction:
 
     async def _converse(self, permission: asyncio.Future[bool]) -> None:
         try:
-            if self._pipelined and not self._is_announced:
-                envelope = _announcement(self._mail, self._rcpts.values())
-                self._conversation.write(envelope.commands, replies=envelope.replies)
+            if self._is_pipelined and not self._is_announced:
+                self._conversation.write(self._offer.words, replies=self._offer.replies)
             if await self._offer_envelope(permission):
                 await self._hand_over_message()
         except _ServiceClosingError as closing:
@@ -116,14 +95,14 @@ class Transaction:
 
     async def _offer_envelope(self, permission: asyncio.Future[bool]) -> bool:
         """True when the relay waits for the message and we may send it."""
-        mail = await self._exchange(Phase.MAIL, self._mail)
+        mail = await self._exchange(Phase.MAIL, self._offer.mail)
         if not mail.is_positive:
             self._distrust(mail)
             self._answer_rest(Answered(Phase.MAIL, mail))
-            if self._pipelined:
+            if self._is_pipelined:
                 await self._read_consequences()
             return False
-        for address, command in self._rcpts.items():
+        for address, command in self._offer.rcpts.items():
             rcpt = await self._exchange(Phase.RCPT, command)
             if rcpt.is_positive:
                 self._accepted.append(address)
@@ -131,7 +110,7 @@ class Transaction:
                 self._distrust(rcpt)
                 self.answers[address] = Answered(Phase.RCPT, rcpt)
         reached("after_rcpt")
-        if not self._pipelined and not (self._accepted and await self._is_permitted(permission)):
+        if not self._is_pipelined and not (self._accepted and await self._is_permitted(permission)):
             return False
         data = await self._exchange(Phase.DATA, commands.DATA)
         if not self._accepted:
@@ -147,7 +126,7 @@ class Transaction:
 
     async def _read_consequences(self) -> None:
         """Read what a refused MAIL entails, for the sake of what comes after."""
-        for command in self._rcpts.values():
+        for command in self._offer.rcpts.values():
             await self._exchange(Phase.RCPT, command)
         data = await self._exchange(Phase.DATA, commands.DATA)
         if data.is_intermediate:
@@ -180,7 +159,7 @@ class Transaction:
             complete = await (
                 self._conversation.send(message)
                 if then is None
-                else self._conversation.send(message, then.commands, replies=then.replies)
+                else self._conversation.send(message, then.words, replies=then.replies)
             )
             if complete:
                 self.phase = Phase.DOT
@@ -201,7 +180,7 @@ class Transaction:
     async def _exchange(self, phase: Phase, command: bytes) -> Reply:
         """Say a command, unless it went out with the others, and read its reply."""
         self.phase = phase
-        if not self._pipelined:
+        if not self._is_pipelined:
             self._conversation.write(command, replies=1)
         reply = await self._conversation.reply(self._settings.command_timeout)
         if reply.code == 421:
@@ -218,7 +197,7 @@ class Transaction:
             self.aftermath = Aftermath.SPOILED
 
     def _answer_rest(self, answer: Answer) -> None:
-        for address in self._rcpts:
+        for address in self._offer.rcpts:
             self.answers.setdefault(address, answer)
 
     def _interrupt(self, error: ConversationError) -> None:
@@ -241,11 +220,6 @@ def _fits(phase: Phase, reply: Reply) -> bool:
     if phase is Phase.DATA:
         return reply.code == 354
     return reply.is_positive and reply.code not in (211, 214)
-
-
-def _announcement(mail: bytes, rcpts: Iterable[bytes]) -> Announcement:
-    words = (mail, *rcpts, commands.DATA)
-    return Announcement(b"".join(words), len(words))
 
 
 def _ask(permit: Permit) -> asyncio.Future[bool]:
