@@ -21,7 +21,7 @@ def in_copies(recipients: Iterable[Claimed]) -> list[Copies]:
     groups: list[list[Claimed]] = []
     for recipient in recipients:
         of_row = by_row.setdefault(recipient.row, [])
-        group = next((group for group in of_row if group[0].content == recipient.content), None)
+        group = next((group for group in of_row if group[0].frame == recipient.frame), None)
         if group is None:
             group = []
             of_row.append(group)
@@ -47,26 +47,31 @@ class Marks:
     """The `sending` marks of one transaction: all of them or no message. Remembers to whom one was refused."""
 
     def __init__(self, ledger: "DeliveryLedger", claim: Claim, copies: Copies) -> None:
-        self._permits = [(recipient.index, ledger.permit(claim, (recipient,))) for recipient in copies]
+        self._ledger = ledger
+        self._claim = claim
+        self._copies = copies
         self.refused: set[int] = set()
         """Indices of those who may not be sent to, where others may."""
 
     @property
     def are_refused_to_some(self) -> bool:
         """True when the message may go to the others."""
-        return 0 < len(self.refused) < len(self._permits)
+        return 0 < len(self.refused) < len(self._copies)
 
     def ask(self) -> Awaitable[bool]:
         """Implements `interfaces.session.Permit`."""
-        return self._permits[0][1]() if len(self._permits) == 1 else self._ask_together()
+        return self._mark(self._copies[0]) if len(self._copies) == 1 else self._ask_together()
 
     async def _ask_together(self) -> bool:
         # So that the ledger is asked once.
         answers: Sequence[bool | BaseException] = await asyncio.gather(
-            *(permit() for _, permit in self._permits), return_exceptions=True
+            *map(self._mark, self._copies), return_exceptions=True
         )
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
-        self.refused = {index for (index, _), won in zip(self._permits, answers, strict=True) if not won}
+        self.refused = {recipient.index for recipient, won in zip(self._copies, answers, strict=True) if not won}
         return not self.refused
+
+    def _mark(self, recipient: Claimed) -> Awaitable[bool]:
+        return self._ledger.mark(self._claim, recipient)

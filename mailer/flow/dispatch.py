@@ -47,7 +47,7 @@ class Dispatch:
         self._ledger = ledger
         self._worker = worker
         self._attaching = Attaching(ledger)
-        self._content: dict[str, ContentBreaker] = {}
+        self._content: dict[str, ContentBreaker] = {}  # of campaigns with a refusal among their last messages
         self._is_telling = log.bind().is_enabled_for(logging.INFO)
         self.counts: Counter[str] = Counter()
 
@@ -92,17 +92,17 @@ class Dispatch:
             await session.close()
             await self._heed(run, ends)
             return
-        judgements = [
-            self._judge(run, recipient, answer, accepted)
-            for recipient, answer, accepted in zip(copies, answers, accepted_before(answers), strict=True)
-        ]
         # On record before anything is awaited: nobody who is stopped now may forget what the server said.
-        ends, cut, rest, asks_for_less = [], [], [], False
-        for recipient, answer, judgement in zip(copies, answers, judgements, strict=True):
-            asks_for_less |= judgement.verdict.slow_down
+        ends, cut, rest, asks_for_less, has_worked, is_over = [], [], [], False, False, False
+        for recipient, answer, accepted in zip(copies, answers, accepted_before(answers), strict=True):
+            judgement = self._judge(run, recipient, answer, accepted)
+            verdict = judgement.verdict
+            asks_for_less |= verdict.slow_down
+            is_over |= verdict.connection is Connection.CLOSE
+            has_worked |= isinstance(answer, Answered) and not verdict.blames_route
             if judgement.is_undecided and recipient.index not in run.cut_before:
                 cut.append(recipient)
-            elif judgement.verdict.move is Move.SPLIT or (
+            elif verdict.move is Move.SPLIT or (
                 isinstance(answer, Withheld) and marks.are_refused_to_some and recipient.index not in marks.refused
             ):
                 rest.append(recipient)
@@ -113,30 +113,37 @@ class Dispatch:
         _try_again(run, cut, tuple(rest))
         if asks_for_less:
             run.route.slowed(cuts)
-        if any(judgement.verdict.connection is Connection.CLOSE for judgement in judgements):
+        if is_over:
             await session.close()
-        if any(
-            isinstance(answer, Answered) and not judgement.verdict.blames_route
-            for answer, judgement in zip(answers, judgements, strict=True)
-        ):
+        if has_worked:
             run.route.breaker = run.route.breaker.succeeded()
             if not asks_for_less:
                 run.route.room.worked(cuts)
-        await self._heed(run, ends, was_cut=bool(cut))
+        if cut or not all(self._is_quiet(run, end) for end in ends):
+            await self._heed(run, ends, was_cut=bool(cut))
 
     async def _fill(self, run: Run, copies: Copies) -> bytes | None:
         """The content with its files, or None."""
         try:
-            return await self._attaching.fill(run.campaign, copies[0].content)
+            content = self._ledger.content(run.claim, copies[0])
+        except ValueError as error:
+            self._fail(run, copies, "damaged", error)
+            return None
+        try:
+            return await self._attaching.fill(run.campaign, content)
         except FileMissingError as error:
-            log.error("an attached file is missing", campaign=run.campaign.id, row=copies[0].row, reason=str(error))
-            for recipient in copies:
-                self.record(run, recipient, _without_file(error))
+            self._fail(run, copies, "attachment", error)
         except Exception as error:
             log.warning("waiting for an attached file", cause=str(error) or type(error).__name__)
             run.waiting.appendleft(copies)
             run.stop(rest_s=WITHOUT_FILE_S)
         return None
+
+    def _fail(self, run: Run, copies: Copies, reason: str, error: Exception) -> None:
+        """Put on record that there is no message to send."""
+        log.error("no message to send", campaign=run.campaign.id, row=copies[0].row, cause=reason, reason=str(error))
+        for recipient in copies:
+            self.record(run, recipient, _without_message(reason, error))
 
     def _break_off(self, run: Run, copies: Copies, answer: Answer, begun_ms: int) -> list[Judgement]:
         """Put on record that the transaction ended without anybody's answer."""
@@ -181,6 +188,10 @@ class Dispatch:
             self.counts[outcome.state] += 1
         self._ledger.record(run.claim, recipient, outcome, attempt)
 
+    def _is_quiet(self, run: Run, end: Judgement) -> bool:
+        """True for an end that means nothing for anybody else, as nearly all do."""
+        return end.verdict.move is Move.ACCEPTED and run.campaign.id not in self._content
+
     async def _heed(self, run: Run, ends: Sequence[Judgement], *, was_cut: bool = False) -> None:
         """What an end means for others: the route rests, the campaign pauses, the content breaker opens."""
         blames_route = was_cut or any(end.verdict.blames_route for end in ends)
@@ -199,14 +210,15 @@ class Dispatch:
 
     async def _watch_content(self, run: Run, end: Judgement) -> None:
         campaign_id = run.campaign.id
-        breaker = self._content.get(campaign_id) or ContentBreaker(
+        breaker = self._content.pop(campaign_id, None) or ContentBreaker(
             run.campaign.delivery.pause_after_consecutive_failures
         )
-        self._content[campaign_id] = breaker = breaker.after(end.verdict)
+        breaker = breaker.after(end.verdict)
         if breaker.is_open:
-            del self._content[campaign_id]
             words = end.outcome.reply or end.outcome.text
             await self.pause(run, f"the server refuses what is sent, not to whom: {words}", PausedBy.REFUSALS)
+        elif breaker.last:
+            self._content[campaign_id] = breaker
 
     async def pause(self, run: Run, reason: str, by: PausedBy) -> None:
         """Stop the campaign on all workers, until a person resumes it."""
@@ -228,12 +240,12 @@ def _try_again(run: Run, cut: Sequence[Claimed], rest: Copies) -> None:
         run.waiting.appendleft((recipient,))
 
 
-def _without_file(error: FileMissingError) -> Outcome:
+def _without_message(reason: str, error: Exception) -> Outcome:
     return Outcome(
         state=State.FAILED,
         phase=Phase.BUILD,
         failure=Class.LOCAL,
-        reason="attachment",
+        reason=reason,
         text=str(error),
         counted=False,
     )

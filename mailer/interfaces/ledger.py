@@ -1,9 +1,8 @@
 """The ledger: the one truth about every recipient. Every change is a compare-and-set and is safe to repeat."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Protocol
 
-from mailer.interfaces.session import Permit
 from mailer.vocabulary.acts import Resolution, Retried, Selection
 from mailer.vocabulary.campaign import Campaign, CampaignStatus, PausedBy
 from mailer.vocabulary.chunk import Attempt, Claim, Claimed, Draft
@@ -102,11 +101,14 @@ class DeliveryLedger(Protocol):
     async def claim(self, campaign: Campaign, chunk: int) -> Claim:
         """Take the recipients of a chunk that are queued or due. Empty when there are none or it is not running."""
 
+    def content(self, claim: Claim, recipient: Claimed) -> bytes:
+        """The message, with marks for attached files. Raises ValueError when it is damaged."""
+
     async def attachment(self, campaign: Campaign, digest: str) -> bytes:
         """The content of a file that messages of this campaign carry. Raises LookupError when it is not there."""
 
-    def permit(self, claim: Claim, recipients: Sequence[Claimed]) -> Permit:
-        """The durable `sending` mark for these recipients, to be asked for by the session."""
+    def mark(self, claim: Claim, recipient: Claimed) -> Awaitable[bool]:
+        """Ask at once for the durable `sending` mark; the answer is a `Permit`'s."""
 
     def record(self, claim: Claim, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
         """Write an outcome, soon and together with others. Kept in memory and tried again while Redis is away."""

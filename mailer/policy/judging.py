@@ -1,6 +1,8 @@
 """What one attempt means for one recipient."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct, structs
 
 from mailer.policy.classification import classify
 from mailer.policy.reply_table.verdicts import DESYNCHRONISED, failed
@@ -42,8 +44,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """`outcome` is for the ledger; `verdict` says what to do about connection, route and campaign."""
 
     outcome: Outcome
@@ -100,10 +101,10 @@ def judge(
     if not settings.retry_delays or is_expired(
         attempts, age, max_attempts=settings.max_attempts, max_age=settings.max_age
     ):
-        return Judgement(replace(outcome, state=State.FAILED, reason=Reason.EXPIRED), verdict)
+        return Judgement(structs.replace(outcome, state=State.FAILED, reason=Reason.EXPIRED), verdict)
     delays = tuple(min(max(delay, verdict.least_delay), verdict.most_delay) for delay in settings.retry_delays)
     due_ms = now_ms + round(1000 * next_due(attempt, delays, jitter=jitter))
-    return Judgement(replace(outcome, due_ms=due_ms), verdict)
+    return Judgement(structs.replace(outcome, due_ms=due_ms), verdict)
 
 
 def _verdict(answer: Answer, accepted_before: int) -> Verdict:

@@ -78,6 +78,8 @@ _BY_REASON = {
     "interrupted": "nothing to do: it is tried again",
     "withheld": "nothing to do: it is tried again",
     "resent": "nothing to do: it is sent again, and may arrive twice",
+    "attachment": "a file of the message is not in the queue any more: send it to them with a campaign of its own",
+    "damaged": "the message in the queue cannot be read: send it to them with a campaign of its own",
     "poison": "three workers crashed at this message: look at it before you retry",
 }
 _IN_DOUBT = "look for the Message-ID in the server's log before you resend"

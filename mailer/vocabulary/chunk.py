@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from mailer.vocabulary.outcome import Outcome
 from mailer.vocabulary.recipient import State
 
@@ -43,14 +45,16 @@ class Draft:
         return State.QUEUED if self.outcome is None else self.outcome.state
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """A recipient this worker holds: its message (with marks for attached files), and what happened to it before."""
+class Claimed(Struct, frozen=True, kw_only=True):
+    """A recipient this worker holds: its message as the ledger keeps it, and what happened to it before."""
 
     index: int
     row: int
     email: str
-    content: bytes
+    key: str
+    """Of the address, see `policy.addressing`."""
+    frame: bytes
+    """Equal for equal messages; `DeliveryLedger.content` makes the message of it."""
     attempts: int
     crashes: int
     was_deferred: bool
@@ -73,8 +77,7 @@ class Claim:
     """Redis time of the claim, Unix milliseconds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """The facts of one attempt that go into the record beside its outcome. Times are Unix milliseconds."""
 
     begun_ms: int

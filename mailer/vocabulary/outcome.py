@@ -1,7 +1,8 @@
 """The outcome of one attempt for one recipient, shaped like the per-recipient fields of a DSN (RFC 3464)."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.recipient import State
@@ -17,8 +18,7 @@ class Class(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """Where a recipient goes from here, and everything the report will say about why.
 
     `text` holds our own words where no server spoke; `reason` is the one-word cause (`expired`, `too_big`, `policy`);

@@ -1,7 +1,6 @@
 """Mutants: the mailer made wrong on purpose. A harness that does not notice one of them would notice nothing."""
 
 import hashlib
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailer.backends.redis.delivery import RedisDelivery
@@ -64,7 +63,7 @@ def _m1() -> None:
     async def always() -> bool:
         return True
 
-    _put(RedisDelivery, "permit", lambda *_: always)
+    _put(RedisDelivery, "mark", lambda *_: always())
 
 
 def _m2() -> None:
@@ -72,19 +71,13 @@ def _m2() -> None:
 
 
 def _m3() -> None:
-    def early(self: RedisDelivery, claim: Any, recipients: Sequence[Any]) -> Callable[[], Any]:
-        ask = permit(self, claim, recipients)
+    async def early(self: RedisDelivery, claim: Any, recipient: Any) -> bool:
+        if await mark(self, claim, recipient):
+            self.record(claim, recipient, Outcome(state=State.SENT))
+            return True
+        return False
 
-        async def asked() -> bool:
-            if await ask():
-                for recipient in recipients:
-                    self.record(claim, recipient, Outcome(state=State.SENT))
-                return True
-            return False
-
-        return asked
-
-    permit = _put(RedisDelivery, "permit", early)
+    mark = _put(RedisDelivery, "mark", early)
 
 
 def _m4() -> None:
@@ -139,16 +132,11 @@ def _m10() -> None:
 
 
 def _m11() -> None:
-    def deaf(self: RedisDelivery, claim: Any, recipients: Sequence[Any]) -> Callable[[], Any]:
-        ask = permit(self, claim, recipients)
+    async def deaf(self: RedisDelivery, claim: Any, recipient: Any) -> bool:
+        await mark(self, claim, recipient)
+        return True
 
-        async def asked() -> bool:
-            await ask()
-            return True
-
-        return asked
-
-    permit = _put(RedisDelivery, "permit", deaf)
+    mark = _put(RedisDelivery, "mark", deaf)
 
 
 def _m12() -> None:

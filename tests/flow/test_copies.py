@@ -216,12 +216,13 @@ async def test_a_message_that_is_refused_counts_once_however_many_it_was_to_go_t
     assert (status.state, status.totals.refused, status.totals.queued) == (CampaignState.PAUSED, 6, 1)
 
 
-def claimed(index: int, number: int, content: bytes = b"x") -> Claimed:
+def claimed(index: int, number: int, frame: bytes = b"x") -> Claimed:
     return Claimed(
         index=index,
         row=number,
         email=f"r{index}@x.test",
-        content=content,
+        key=f"r{index}@x.test",
+        frame=frame,
         attempts=0,
         crashes=0,
         was_deferred=False,

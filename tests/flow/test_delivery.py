@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 import structlog.testing
 
+from mailer.backends.redis.entries import read_messages, write_messages
 from mailer.backends.redis.ledgers import Ledgers
 from mailer.backends.redis.limiter import RedisLimiter
 from mailer.flow.delivery import Delivery
@@ -454,3 +455,16 @@ async def test_one_who_is_paused_in_the_middle_sends_no_further_message(ledgers:
         await work.once(campaign)
     assert set(work.relay.taken.values()) == {1}
     assert len(work.relay.taken) == 10
+
+
+async def test_one_message_that_cannot_be_read_is_failed_and_the_others_are_sent(ledgers: Ledgers) -> None:
+    campaign = await running(ledgers, drafts([1, 2, 3]))
+    key = ledgers.keys.base(campaign.id) + "m:0"
+    frames = read_messages(await ledgers.redis.get(key) or b"")
+    await ledgers.redis.set(key, write_messages(frames | {1: b"garbage"}))
+    async with at_work(ledgers, ScriptedRelay()) as work:
+        await work.once(campaign)
+    assert await states(ledgers, campaign) == ["sent", "failed", "sent"]
+    record = (await records(ledgers, campaign))[1]
+    assert (record.reason, record.phase, record.attempts) == ("damaged", "build", 0)
+    assert (await checked(ledgers, campaign)).state is CampaignState.FINISHED

@@ -48,8 +48,9 @@ async def test_a_list_is_accepted_and_runs(ledgers: Ledgers, shop: Shop) -> None
     assert await ledgers.jobs.waiting() == 3
     async with hand(ledgers) as worker:
         claim = await worker.claim(submitted.status.campaign, 2)
-    assert b"Subject: Hello Name 21\r\n" in claim.recipients[0].content
-    assert b"Dear Name 21 of City 21," in claim.recipients[0].content
+        content = worker.delivery.content(claim, claim.recipients[0])
+    assert b"Subject: Hello Name 21\r\n" in content
+    assert b"Dear Name 21 of City 21," in content
 
 
 async def test_twice_is_once(ledgers: Ledgers, shop: Shop) -> None:

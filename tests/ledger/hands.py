@@ -37,7 +37,7 @@ class Hand:
         return await self.delivery.claim(campaign, chunk)
 
     async def mark(self, claim: Claim, recipient: Claimed) -> bool:
-        return await self.delivery.permit(claim, [recipient])()
+        return await self.delivery.mark(claim, recipient)
 
     async def record(self, claim: Claim, recipient: Claimed, outcome: Outcome) -> None:
         """Record an outcome and wait until it is in Redis."""

@@ -37,9 +37,9 @@ async def test_a_claim_has_everything_that_is_needed_to_send(ledgers: Ledgers) -
     campaign = await running(ledgers, drafts([1, 2, 3]))
     async with hand(ledgers) as worker:
         claim = await worker.claim(campaign)
-    assert [(one.row, one.email, one.content) for one in claim.recipients] == [
-        (row, f"r{row}@x{row % 3}.test", message(row)) for row in (1, 2, 3)
-    ]
+        assert [(one.row, one.email, worker.delivery.content(claim, one)) for one in claim.recipients] == [
+            (row, f"r{row}@x{row % 3}.test", message(row)) for row in (1, 2, 3)
+        ]
     assert {(one.attempts, one.crashes, one.was_deferred, one.last) for one in claim.recipients} == {
         (0, 0, False, None)
     }
@@ -96,9 +96,8 @@ async def test_the_mark_is_given_once_and_again_to_the_same_attempt(ledgers: Led
     campaign = await running(ledgers, drafts([1]))
     async with hand(ledgers) as worker:
         claim = await worker.claim(campaign)
-        permit = worker.delivery.permit(claim, claim.recipients)
-        assert await permit()
-        assert await permit()
+        assert await worker.mark(claim, claim.recipients[0])
+        assert await worker.mark(claim, claim.recipients[0])
         assert (await checked(ledgers, campaign)).totals.sending == 1
 
 

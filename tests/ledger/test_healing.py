@@ -394,23 +394,6 @@ async def test_a_chunk_that_cannot_be_read_stays_with_nobody(ledgers: Ledgers, g
     assert (await checked(ledgers, campaign)).totals.sent == 2
 
 
-async def test_one_message_that_cannot_be_read_ends_as_poison_and_the_others_are_sent(ledgers: Ledgers) -> None:
-    campaign = await running(ledgers, drafts([1, 2, 3]))
-    key = ledgers.keys.base(campaign.id) + "m:0"
-    from mailer.backends.redis.entries import read_messages, write_messages
-
-    frames = read_messages(await ledgers.redis.get(key) or b"")
-    await ledgers.redis.set(key, write_messages(frames | {1: b"garbage"}))
-    async with hand(ledgers) as worker:
-        for _ in range(6):
-            try:
-                await worker.finish(await worker.claim(campaign), SENT)
-            except ValueError:
-                continue
-    assert await states(ledgers, campaign) == ["sent", "failed", "sent"]
-    assert (await checked(ledgers, campaign)).state is CampaignState.FINISHED
-
-
 async def test_nobody_leads_where_there_is_no_ledger(ledgers: Ledgers) -> None:
     assert not await ledgers.fleet.lead("one")
     assert await all_keys(ledgers) == []

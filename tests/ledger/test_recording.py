@@ -165,7 +165,7 @@ async def test_a_recorder_that_must_end_while_the_server_is_away_tells_what_it_c
             delivery = RedisDelivery(ledgers.campaigns, recorder, ledgers.jobs, "me", lambda: True)
             claim = await delivery.claim(campaign, 0)
             own_server.kill()
-            asking = asyncio.ensure_future(delivery.permit(claim, claim.recipients[:1])())
+            asking = asyncio.ensure_future(delivery.mark(claim, claim.recipients[0]))
             for recipient, outcome in zip(claim.recipients, (SENT, REFUSED, RELEASED), strict=True):
                 delivery.record(claim, recipient, outcome)
             with structlog.testing.capture_logs() as logs:

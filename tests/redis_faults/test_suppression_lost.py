@@ -1,10 +1,10 @@
 """A do-not-send list that is gone is not taken for an empty one: nobody is sent to before it is back."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from mailer.backends.redis.ledgers import Ledgers, open_ledgers
 from mailer.backends.redis.scripts import REPLAY
@@ -73,7 +73,7 @@ async def test_no_mark_is_given_from_the_moment_on_and_outcomes_are_recorded_all
         await loss(ledgers, kind)
         assert not await worker.mark(claim, claim.recipients[1])
         # A list with what the relay says now, and without all that it held, is no list.
-        await worker.record(claim, claim.recipients[0], replace(REFUSED, suppress=True))
+        await worker.record(claim, claim.recipients[0], structs.replace(REFUSED, suppress=True))
         assert (await ledgers.reading.status(campaign.id)).totals.refused == 1
         assert await ledgers.suppression.is_lost()
         assert not await worker.mark(claim, claim.recipients[1])
@@ -113,7 +113,7 @@ async def test_the_first_refusal_of_an_address_begins_a_list_that_can_be_lost(le
     campaign = await running(ledgers, drafts([1]))
     async with hand(ledgers) as worker:
         claim = await worker.claim(campaign)
-        await worker.record(claim, claim.recipients[0], replace(REFUSED, suppress=True))
+        await worker.record(claim, claim.recipients[0], structs.replace(REFUSED, suppress=True))
     assert [key for key, _ in await ledgers.suppression.entries()] == ["r1@x1.test"]
     await loss(ledgers, "removed")
     assert await ledgers.suppression.is_lost()

@@ -46,7 +46,7 @@ class Sides:
         """Bring everybody of a chunk to an end, one outcome after the other; the last one is for the rest."""
         claim = await self.delivery.claim(campaign, chunk)
         for number, recipient in enumerate(claim.recipients):
-            assert await self.delivery.permit(claim, [recipient])()
+            assert await self.delivery.mark(claim, recipient)
             self.delivery.record(claim, recipient, outcomes[min(number, len(outcomes) - 1)])
         await self.delivery.end_run(claim)
         return claim
@@ -155,15 +155,17 @@ async def test_a_campaign_waits_for_its_time(ledger: Sides) -> None:
 async def test_who_is_claimed_is_claimed_once_and_marked_before_the_body(ledger: Sides) -> None:
     campaign = await ledger.running(drafts([1, 2]))
     claim = await ledger.delivery.claim(campaign, 0)
-    assert [each.content for each in claim.recipients] == [draft.content for draft in drafts([1, 2])]
+    assert [ledger.delivery.content(claim, each) for each in claim.recipients] == [
+        draft.content for draft in drafts([1, 2])
+    ]
     other = await ledger.delivery.claim(campaign, 0)
     assert other.recipients == ()
     first, second = claim.recipients
-    assert await ledger.delivery.permit(claim, [first])()
-    assert await ledger.delivery.permit(claim, [first])()
-    assert not await ledger.delivery.permit(other, [second])()
+    assert await ledger.delivery.mark(claim, first)
+    assert await ledger.delivery.mark(claim, first)
+    assert not await ledger.delivery.mark(other, second)
     await ledger.delivery.pause(campaign.id, "a wave", PausedBy.REFUSALS)
-    assert not await ledger.delivery.permit(claim, [second])()
+    assert not await ledger.delivery.mark(claim, second)
     ledger.delivery.record(claim, first, SENT)
     ledger.delivery.record(claim, second, RELEASED)
     await ledger.delivery.end_run(claim)
@@ -202,7 +204,7 @@ async def test_an_operator_pauses_resumes_and_cancels(ledger: Sides) -> None:
     assert await ledger.control.resume(campaign.id)
     assert not await ledger.control.resume(campaign.id)
     claim = await ledger.delivery.claim(campaign, 0)
-    assert await ledger.delivery.permit(claim, claim.recipients[:1])()
+    assert await ledger.delivery.mark(claim, claim.recipients[0])
     assert await ledger.control.cancel(campaign.id, "wrong") == 0
     ledger.delivery.record(claim, claim.recipients[0], SENT)
     for recipient in claim.recipients[1:]:
@@ -224,8 +226,9 @@ async def test_a_retry_takes_whom_it_names_and_keeps_the_message(ledger: Sides) 
     assert (await ledger.control.retry(campaign.id, selection)).recipients == 1
     assert await ledger.states(campaign) == ["sent", "queued", "refused", "failed"]
     assert (await ledger.control.count(campaign.id, select("failed", None, None, None))).without_message == 1
-    (again,) = (await ledger.delivery.claim(campaign, 0)).recipients
-    assert (again.row, again.content, again.attempts) == (2, drafts([2])[0].content, 1)
+    claim = await ledger.delivery.claim(campaign, 0)
+    (again,) = claim.recipients
+    assert (again.row, ledger.delivery.content(claim, again), again.attempts) == (2, drafts([2])[0].content, 1)
 
 
 async def test_doubt_is_settled_by_the_operator_alone(ledger: Sides) -> None:

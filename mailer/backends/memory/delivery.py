@@ -1,12 +1,10 @@
 """The worker's side of the ledger in memory: claims, marks, outcomes."""
 
 import secrets
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mailer.backends.memory.books import Books, Recipient
 from mailer.backends.redis.events import LETTERS, OPERATOR, Event, event_of
-from mailer.interfaces.session import Permit
 from mailer.policy.addressing import key_of
 from mailer.policy.doubt import RESENT, RESENT_TEXT, is_sent_again
 from mailer.vocabulary.campaign import CampaignState, PausedBy
@@ -53,20 +51,19 @@ class MemoryDelivery:
                 redis_ms=now_ms,
             )
 
+    def content(self, claim: Claim, recipient: Claimed) -> bytes:
+        """The message, as it was accepted."""
+        return recipient.frame
+
     async def attachment(self, campaign: "Campaign", digest: str) -> bytes:
         """The content of an attached file. Raises LookupError when it is not there."""
         with self._books.lock:
             return self._books.book(campaign.id).files[digest]
 
-    def permit(self, claim: Claim, recipients: Sequence[Claimed]) -> Permit:
-        """The `sending` mark for all of these recipients."""
-
-        async def ask() -> bool:
-            with self._books.lock:
-                marked = [self._mark(claim, recipient) for recipient in recipients]
-            return all(marked)
-
-        return ask
+    async def mark(self, claim: Claim, recipient: Claimed) -> bool:
+        """Ask for the `sending` mark."""
+        with self._books.lock:
+            return self._mark(claim, recipient)
 
     def _mark(self, claim: Claim, recipient: Claimed) -> bool:
         book = self._books.book(claim.campaign_id)
@@ -147,7 +144,8 @@ def _claimed(recipient: Recipient) -> Claimed:
         index=entry.index,
         row=entry.row,
         email=entry.email,
-        content=recipient.content,
+        key=key_of(entry.email),
+        frame=recipient.content,
         attempts=entry.attempts,
         crashes=entry.crashes,
         was_deferred=any(event.letter == "d" for event in since),

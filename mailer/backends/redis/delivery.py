@@ -1,7 +1,7 @@
 """The worker's side of the ledger: claims, marks, outcomes, and packing what is final."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from redis import exceptions
@@ -13,14 +13,13 @@ from mailer.backends.redis.connection import PASSING
 from mailer.backends.redis.entries import Entry, read_entries, read_messages, read_roster
 from mailer.backends.redis.events import LETTERS, Event, event_of, frame
 from mailer.backends.redis.frames import Frames, read_frames
-from mailer.backends.redis.permits import Unanswered, permit
+from mailer.backends.redis.permits import Permits, Unanswered
 from mailer.backends.redis.persisting import persistently
 from mailer.backends.redis.recorder import Recorder
 from mailer.backends.redis.remembered import Operation
 from mailer.backends.redis.scripts import CLAIM, END_RUN, TAKE_OVER
 from mailer.backends.redis.suppression import suppression_note
 from mailer.failpoints import reached
-from mailer.interfaces.session import Permit
 from mailer.policy.addressing import key_of
 from mailer.vocabulary.chunk import Attempt, Claim, Claimed
 from mailer.vocabulary.outcome import Class, Outcome
@@ -70,10 +69,10 @@ class RedisDelivery:
         self._recorder = recorder
         self._jobs = jobs
         self._owner = owner
-        self._lease_holds = lease_holds
+        self._permits = Permits(recorder, lease_holds)
         self.door: Doorkeeper | None = None
         self._epoch = 0
-        self._in_hand: set[str] = set()
+        self._in_hand: dict[str, Frames | None] = {}  # once a claim has recipients, with their codec
         self._frames: dict[str, Frames] = {}
         self._unanswered: dict[str, Unanswered] = {}
 
@@ -87,7 +86,7 @@ class RedisDelivery:
         token = f"{self._owner}.{self._epoch:x}"
         if self.door is not None and not await self.door.may_claim():
             return Claim(campaign_id=campaign.id, chunk=chunk, token=token)
-        self._in_hand.add(token)
+        self._in_hand[token] = None
         try:
             return await self._claim(campaign, chunk, token)
         except (Exception, asyncio.CancelledError) as error:
@@ -95,7 +94,7 @@ class RedisDelivery:
             # be read counts as a crash, so that in the end it is poison; a server that is away is nobody's fault.
             passing = isinstance(error, (*PASSING, exceptions.ResponseError, asyncio.CancelledError))
             await self._give_back(campaign.id, chunk, token, crashed=not passing)
-            self._in_hand.discard(token)
+            self._in_hand.pop(token, None)
             raise
 
     @property
@@ -122,13 +121,14 @@ class RedisDelivery:
             messages, roster_blob, log = await pipe.execute()
         roster = read_roster(roster_blob)
         frames = read_messages(messages)
-        codec = await self._codec(campaign.id)
+        self._in_hand[token] = await self._codec(campaign.id)
         entries = {
             entry.index: entry
             for entry in read_entries(roster, {b"%d" % index: value for index, value in taken.items()}, log or b"")
         }
-        suppressed = await self._suppressed([entry.email for entry in entries.values()])
-        recipients = tuple(_claimed(entry, codec.restore(frames[entry.index])) for entry in entries.values())
+        keys = {entry.email: key_of(entry.email) for entry in entries.values()}
+        suppressed = await self._suppressed(keys)
+        recipients = tuple(_claimed(entry, keys[entry.email], frames[entry.index]) for entry in entries.values())
         return Claim(
             campaign_id=campaign.id,
             chunk=chunk,
@@ -137,6 +137,13 @@ class RedisDelivery:
             suppressed=suppressed,
             redis_ms=now,
         )
+
+    def content(self, claim: Claim, recipient: Claimed) -> bytes:
+        """The message, with marks for attached files; for a claim in hand. Raises ValueError when it is damaged."""
+        codec = self._in_hand[claim.token]
+        if codec is None:
+            raise LookupError(f"claim {claim.token} has no recipients")
+        return codec.restore(recipient.frame)
 
     async def attachment(self, campaign: "Campaign", digest: str) -> bytes:
         """The content of a file that messages of this campaign carry. Raises LookupError when it is not there."""
@@ -158,13 +165,14 @@ class RedisDelivery:
             del self._frames[next(iter(self._frames))]
         return codec
 
-    async def _suppressed(self, emails: Sequence[str]) -> frozenset[str]:
-        found = await self._redis.hmget(self._keys.suppressed, [key_of(email) for email in emails])
-        return frozenset(email for email, value in zip(emails, found, strict=True) if value is not None)
+    async def _suppressed(self, keys: Mapping[str, str]) -> frozenset[str]:
+        """Who is on the suppression list, of these addresses with their keys."""
+        found = await self._redis.hmget(self._keys.suppressed, list(keys.values()))
+        return frozenset(email for email, value in zip(keys, found, strict=True) if value is not None)
 
-    def permit(self, claim: Claim, recipients: Sequence[Claimed]) -> Permit:
-        """The durable `sending` mark for all of these recipients; each is a compare-and-set on the claim's token."""
-        return permit(self._recorder, self._lease_holds, claim, recipients)
+    def mark(self, claim: Claim, recipient: Claimed) -> Awaitable[bool]:
+        """Ask for the durable `sending` mark: a compare-and-set on the claim's token."""
+        return self._permits.ask(claim, recipient)
 
     def record(self, claim: Claim, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
         """Write an outcome, soon and together with others."""
@@ -181,7 +189,7 @@ class RedisDelivery:
                 recipient.index,
                 claim.token,
                 LETTERS[outcome.state],
-                key_of(recipient.email),
+                recipient.key,
                 counted=int(outcome.counted and outcome.state is not State.QUEUED),
                 due_ms=outcome.due_ms if outcome.due_ms is not None else 0,
                 event=b"" if quiet else frame(event_of(recipient.index, outcome, facts)),
@@ -203,7 +211,7 @@ class RedisDelivery:
             # Also where it cannot be packed: others wait for what is healthy in it.
             await persistently(lambda: self._end(claim.campaign_id, claim.chunk, claim.token, rest_s))
         finally:
-            self._in_hand.discard(claim.token)
+            self._in_hand.pop(claim.token, None)
 
     async def postpone(self, campaign: "Campaign", chunk: int, rest_s: float) -> None:
         """Look at this chunk again after so many seconds."""
@@ -233,18 +241,19 @@ class RedisDelivery:
         return paused
 
 
-def _claimed(entry: Entry, content: bytes) -> Claimed:
-    last = entry.decisive
+def _claimed(entry: Entry, key: str, frame: bytes) -> Claimed:
+    last, since = entry.decisive, entry.since_operator
     return Claimed(
         index=entry.index,
         row=entry.row,
         email=entry.email,
-        content=content,
+        key=key,
+        frame=frame,
         attempts=entry.attempts,
         crashes=entry.crashes,
-        was_deferred=any(event.letter == "d" for event in entry.since_operator),
+        was_deferred=any(event.letter == "d" for event in since),
         accepted_ms=entry.accepted_ms,
-        protocol_errors=sum(event.reason == "protocol" for event in entry.since_operator),
+        protocol_errors=sum(event.reason == "protocol" for event in since),
         last=_outcome(last) if last is not None else None,
     )
 

@@ -1,7 +1,6 @@
 """A recipient as the ledger knows it, put together from the parts of its chunk."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -9,8 +8,7 @@ from mailer.backends.redis.events import FINAL_LETTERS, OPERATOR, Event, read_ev
 from mailer.backends.redis.zstd import compress, decompress
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct):
     """One recipient of a chunk: who, which state, and every event so far, oldest first."""
 
     index: int
@@ -21,7 +19,7 @@ class Entry:
     crashes: int
     accepted_ms: int
     due_ms: int | None = None
-    events: list[Event] = field(default_factory=list)
+    events: list[Event] = []
 
     @property
     def is_final(self) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mailer.backends.redis.server import Server
 
 BATCH = 500
-GATHER_S = 0.004
+GATHER_S = 0.002
 ALONE = 2
 """After a call that carried more operations than one connection has, the next one is so much later at least: what many
 connections ask under load travels together, and who is alone waits for nobody."""

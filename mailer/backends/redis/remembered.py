@@ -3,10 +3,10 @@
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 
 from mailer.backends.redis.events import STATES, read_events
 
@@ -21,12 +21,11 @@ MOST_KEPT = 100_000
 
 log = structlog.get_logger("mailer.ledger")
 
-Place = tuple[str, int, int, str]
-"""Campaign, chunk, index and token: one attempt at one recipient."""
+Place = tuple[str, int]
+"""Token and index: one attempt at one recipient. A token is of one claim, and so of one chunk."""
 
 
-@dataclass(slots=True, eq=False)
-class Operation:
+class Operation(Struct, eq=False):
     """One mark or outcome. A mark leads to the letter `g` and leaves nothing behind."""
 
     campaign_id: str
@@ -54,7 +53,7 @@ class Operation:
     """What is waited for until a mark is granted. A mark nobody waits for any more is not written."""
     is_answered: bool = False
     kept_at: float = 0.0
-    told: bool = field(default=False)
+    told: bool = False
 
     @property
     def is_mark(self) -> bool:
@@ -119,7 +118,7 @@ class Memory:
 
     def keep(self, operation: Operation) -> None:
         """Remember an operation in place of what was remembered of the same attempt."""
-        place: Place = (operation.campaign_id, operation.chunk, operation.index, operation.token)
+        place = (operation.token, operation.index)
         self._kept.pop(place, None)
         operation.kept_at = time.monotonic()
         self._kept[place] = operation

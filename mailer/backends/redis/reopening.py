@@ -1,8 +1,10 @@
 """What the operator's word changes in one chunk: some recipients are queued again, or leave their doubt."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from mailer.backends.redis.closing import KEPT_FRAMES
 from mailer.backends.redis.entries import Roster, write_messages, write_roster
@@ -82,7 +84,7 @@ def plan(parts: "ChunkParts", act: Act, limit: int | None = None, suppressed: fr
             value = parts.values[b"%d" % entry.index]
             made.unpacked += [entry.index, value, _value(entry, event.letter)]
         if is_packed and event.letter != "q":
-            packed[entry.index] = replace(entry, letter=event.letter, events=[*entry.events, event])
+            packed[entry.index] = structs.replace(entry, letter=event.letter, events=[*entry.events, event])
             if event.letter not in KEPT_FRAMES:
                 kept.pop(entry.index, None)
             continue
