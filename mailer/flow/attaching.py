@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from mailer.policy.attachment_marks import digests_in, encode_file, fill
+from mailer.vocabulary.envelope import MailData
 
 if TYPE_CHECKING:
     from mailer.interfaces.ledger import DeliveryLedger
@@ -32,11 +33,14 @@ class Attaching:
         self._size = 0
         self._fetching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def fill(self, campaign: "Campaign", content: bytes) -> bytes:
-        """The message as it goes over the wire. Raises `FileMissingError`, and what a ledger that is away raises."""
-        if b"\0" not in content:
-            return content
-        return fill(content, {digest: await self._body(campaign, digest) for digest in digests_in(content)})
+    async def fill(self, campaign: "Campaign", data: MailData) -> MailData:
+        """The message with its files, in which there is no dot to be doubled.
+
+        Raises `FileMissingError`, and what a ledger that is away raises.
+        """
+        if data.find(b"\0") < 0:
+            return data
+        return MailData(fill(data, {digest: await self._body(campaign, digest) for digest in digests_in(data)}))
 
     async def _body(self, campaign: "Campaign", digest: str) -> bytes:
         if (body := self._known(digest)) is not None:

@@ -17,7 +17,7 @@ from mailer.policy.breaker import ContentBreaker
 from mailer.policy.judging import Judgement, judge
 from mailer.vocabulary.campaign import PausedBy
 from mailer.vocabulary.chunk import Attempt, Claimed
-from mailer.vocabulary.envelope import Envelope, MailObject
+from mailer.vocabulary.envelope import Envelope, MailData, MailObject
 from mailer.vocabulary.outcome import Class, Outcome
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.recipient import State
@@ -60,10 +60,10 @@ class Dispatch:
 
     async def prepared(self, run: Run, copies: Copies) -> Letter | None:
         """The message as it goes out; None when there is none to send, and then that is on record."""
-        if (content := await self._fill(run, copies)) is None:
+        if (data := await self._fill(run, copies)) is None:
             return None
         envelope = Envelope(run.campaign.reverse_path, tuple(recipient.email for recipient in copies))
-        return Letter(copies, MailObject(envelope, content))
+        return Letter(copies, MailObject(envelope, data))
 
     async def send(self, run: Run, session: Session, letter: Letter, following: Letter | None = None) -> None:
         """One transaction. Whoever is to be tried again at once is put back in front; only cancellation raises.
@@ -76,7 +76,7 @@ class Dispatch:
         begun_ms = run.now_ms()
         try:
             transmission = await session.transmit(
-                mail.envelope, mail.content, marks.ask, following.mail if following is not None else None
+                mail.envelope, mail.data, marks.ask, following.mail if following is not None else None
             )
             answers = [transmission.answers[recipient.email] for recipient in copies]
         except asyncio.CancelledError:
@@ -122,15 +122,15 @@ class Dispatch:
         if cut or not all(self._is_quiet(run, end) for end in ends):
             await self._heed(run, ends, was_cut=bool(cut))
 
-    async def _fill(self, run: Run, copies: Copies) -> bytes | None:
-        """The content with its files, or None."""
+    async def _fill(self, run: Run, copies: Copies) -> MailData | None:
+        """The message with its files, or None."""
         try:
-            content = self._ledger.content(run.claim, copies[0])
+            data = self._ledger.mail_data(run.claim, copies[0])
         except ValueError as error:
             self._fail(run, copies, "damaged", error)
             return None
         try:
-            return await self._attaching.fill(run.campaign, content)
+            return await self._attaching.fill(run.campaign, data)
         except FileMissingError as error:
             self._fail(run, copies, "attachment", error)
         except Exception as error:

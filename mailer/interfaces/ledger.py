@@ -6,6 +6,7 @@ from typing import Protocol
 from mailer.vocabulary.acts import Resolution, Retried, Selection
 from mailer.vocabulary.campaign import Campaign, CampaignStatus, PausedBy
 from mailer.vocabulary.chunk import Attempt, Claim, Claimed, Draft
+from mailer.vocabulary.envelope import MailData
 from mailer.vocabulary.errors import UsageError
 from mailer.vocabulary.outcome import Outcome
 from mailer.vocabulary.recipient import LeftOut
@@ -101,7 +102,7 @@ class DeliveryLedger(Protocol):
     async def claim(self, campaign: Campaign, chunk: int) -> Claim:
         """Take the recipients of a chunk that are queued or due. Empty when there are none or it is not running."""
 
-    def content(self, claim: Claim, recipient: Claimed) -> bytes:
+    def mail_data(self, claim: Claim, recipient: Claimed) -> MailData:
         """The message, with marks for attached files. Raises ValueError when it is damaged."""
 
     async def attachment(self, campaign: Campaign, digest: str) -> bytes:

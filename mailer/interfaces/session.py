@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from mailer.vocabulary.envelope import Envelope, MailObject
+from mailer.vocabulary.envelope import Envelope, MailData, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.transmission import Transmission
 
@@ -44,9 +44,9 @@ class Session(Protocol):
         """True when `transmit` has a use for the message that follows."""
 
     async def transmit(
-        self, envelope: Envelope, content: bytes, permit: Permit, following: MailObject | None = None
+        self, envelope: Envelope, data: MailData, permit: Permit, following: MailObject | None = None
     ) -> Transmission:
-        """Run one mail transaction. `content` is the message with CRLF line ends, not yet dot-stuffed.
+        """Run one mail transaction.
 
         Every end of it is a value; only cancellation raises, after which the connection is closed and the caller
         judges by `phase`. `following` is what is transmitted next, if anything is: its envelope may be said already.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from mailer.capture.chaos import ORDINARY, Behaviour, behaviour_of
 from mailer.interfaces.session import Permit, PermitUnavailableError, Session
 from mailer.policy.addressing import key_of, parse_address
-from mailer.vocabulary.envelope import Envelope, MailObject
+from mailer.policy.dot_stuffing import unstuff
+from mailer.vocabulary.envelope import Envelope, MailData, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.transmission import Answer, Answered, Interrupted, Transmission, Withheld
@@ -74,7 +75,7 @@ class MemorySession:
         self._uses = 0
 
     async def transmit(
-        self, envelope: Envelope, content: bytes, permit: Permit, following: MailObject | None = None
+        self, envelope: Envelope, data: MailData, permit: Permit, following: MailObject | None = None
     ) -> Transmission:
         """One transaction, as a relay would answer it."""
         begun = time.monotonic()
@@ -88,7 +89,7 @@ class MemorySession:
         }
         accepted = tuple(address for address in envelope.recipients if address not in answers)
         if accepted:
-            end = await self._body(Envelope(envelope.reverse_path, accepted), plans, content, permit)
+            end = await self._body(Envelope(envelope.reverse_path, accepted), plans, unstuff(data), permit)
             answers |= dict.fromkeys(accepted, end)
         return Transmission(
             answers=answers, relay=NAME, tls=None, seconds=time.monotonic() - begun, connection_use=self._uses

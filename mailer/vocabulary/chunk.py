@@ -54,7 +54,7 @@ class Claimed(Struct, frozen=True, kw_only=True):
     key: str
     """Of the address, see `policy.addressing`."""
     frame: bytes
-    """Equal for equal messages; `DeliveryLedger.content` makes the message of it."""
+    """Equal for equal messages; `DeliveryLedger.mail_data` makes the message of it."""
     attempts: int
     crashes: int
     was_deferred: bool

@@ -1,6 +1,11 @@
 """The envelope: who a message comes from and goes to, as MAIL and RCPT will say it (RFC 5321 section 2.3.1)."""
 
+from typing import NewType
+
 from msgspec import Struct
+
+MailData = NewType("MailData", bytes)
+"""A message as the DATA command carries it, dot-stuffed and with the line that ends it (RFC 5321 section 4.5.2)."""
 
 
 class Envelope(Struct, frozen=True):
@@ -19,5 +24,4 @@ class MailObject(Struct, frozen=True):
     """What SMTP transports: an envelope and content (RFC 5321 section 2.3.1)."""
 
     envelope: Envelope
-    content: bytes
-    """With CRLF line ends, not yet dot-stuffed."""
+    data: MailData

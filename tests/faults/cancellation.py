@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailer.backends.smtp.pool import SmtpPool
+from mailer.policy.dot_stuffing import dot_stuff
 from mailer.vocabulary.envelope import Envelope
 from mailer.vocabulary.route import Route, Security
 from mailer.vocabulary.settings import SmtpSettings
@@ -51,7 +52,7 @@ async def _cancelled_at(step: Step, folder: Path) -> list[str]:
 async def _send(pool: SmtpPool, address: str) -> int | str:
     content = f"To: {address}\r\n\r\nHello.\r\n".encode()
     async with pool.session() as session:
-        transmission = await session.transmit(Envelope("s@x.test", (address,)), content, _permitted)
+        transmission = await session.transmit(Envelope("s@x.test", (address,)), dot_stuff(content), _permitted)
     answer = transmission.answers[address]
     return answer.reply.code if isinstance(answer, Answered) else str(answer)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailer.backends.smtp.connecting import Connector
+from mailer.policy.dot_stuffing import dot_stuff
 from mailer.policy.judging import judge
 from mailer.vocabulary.envelope import Envelope
 from mailer.vocabulary.errors import RelayError
@@ -55,7 +56,9 @@ class Wire:
             with suppress(RelayError):
                 session = await connector.open()
                 try:
-                    transmission = await session.transmit(Envelope("s@x.test", (ADDRESS,)), CONTENT, _permitted)
+                    transmission = await session.transmit(
+                        Envelope("s@x.test", (ADDRESS,)), dot_stuff(CONTENT), _permitted
+                    )
                 finally:
                     with suppress(Exception):
                         await session.close()

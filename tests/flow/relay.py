@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from mailer.interfaces.session import Permit, PermitUnavailableError, Session
-from mailer.vocabulary.envelope import Envelope, MailObject
+from mailer.vocabulary.envelope import Envelope, MailData, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.transmission import Answer, Answered, Interrupted, Transmission, Withheld
@@ -93,7 +93,7 @@ class ScriptedSession:
         self.phase = Phase.AUTH
 
     async def transmit(
-        self, envelope: Envelope, content: bytes, permit: Permit, following: MailObject | None = None
+        self, envelope: Envelope, data: MailData, permit: Permit, following: MailObject | None = None
     ) -> Transmission:
         self._relay.busy += 1
         self._relay.busiest = max(self._relay.busiest, self._relay.busy)

@@ -16,9 +16,10 @@ from mailer.flow.delivery import Delivery
 from mailer.flow.run import Route
 from mailer.interfaces.session import Permit, Session
 from mailer.policy.attachment_marks import encode_file, mark
+from mailer.policy.dot_stuffing import dot_stuff, unstuff
 from mailer.vocabulary.campaign import Campaign
 from mailer.vocabulary.chunk import Attached, Draft
-from mailer.vocabulary.envelope import Envelope, MailObject
+from mailer.vocabulary.envelope import Envelope, MailData, MailObject
 from mailer.vocabulary.outcome import Class
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.recipient import State
@@ -67,10 +68,10 @@ class Remembering(ScriptedSession):
         self._contents = relay.contents
 
     async def transmit(
-        self, envelope: Envelope, content: bytes, permit: Permit, following: MailObject | None = None
+        self, envelope: Envelope, data: MailData, permit: Permit, following: MailObject | None = None
     ) -> Transmission:
-        self._contents[envelope.recipients[0]] = content
-        return await super().transmit(envelope, content, permit, following)
+        self._contents[envelope.recipients[0]] = unstuff(data)
+        return await super().transmit(envelope, data, permit, following)
 
 
 @asynccontextmanager
@@ -168,30 +169,31 @@ async def test_what_is_kept_is_bounded_in_bytes_and_the_last_used_stay() -> None
     shelf, campaign = Shelf(*files), proposal()
     attaching = Attaching(shelf, most_kept=2100)  # type: ignore[arg-type]  # (nothing else of the ledger is used)
     for number in (0, 1, 0, 2, 0, 1):
-        await attaching.fill(campaign, letter(1, files[number]).content)
+        await attaching.fill(campaign, dot_stuff(letter(1, files[number]).content))
     assert shelf.fetched == [files[number].digest for number in (0, 1, 2, 1)]
 
 
 async def test_a_file_larger_than_all_that_is_kept_serves_everybody_who_asks_now() -> None:
     shelf, campaign, draft = Shelf(TERMS), proposal(), letter(1, TERMS)
     attaching = Attaching(shelf, most_kept=10)  # type: ignore[arg-type]  # (nothing else of the ledger is used)
-    assert set(await asyncio.gather(*(attaching.fill(campaign, draft.content) for _ in range(5)))) == {filled(draft)}
+    data = dot_stuff(draft.content)
+    assert set(await asyncio.gather(*(attaching.fill(campaign, data) for _ in range(5)))) == {dot_stuff(filled(draft))}
     assert shelf.fetched == [TERMS.digest]
 
 
 async def test_one_who_is_cancelled_while_he_fetches_leaves_it_to_the_next() -> None:
     shelf, campaign, draft = Shelf(TERMS), proposal(), letter(1, TERMS)
     attaching = Attaching(shelf)  # type: ignore[arg-type]  # (nothing else of the ledger is used)
-    first, second = (asyncio.create_task(attaching.fill(campaign, draft.content)) for _ in range(2))
+    first, second = (asyncio.create_task(attaching.fill(campaign, dot_stuff(draft.content))) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
-    assert await second == filled(draft)
+    assert await second == dot_stuff(filled(draft))
     assert first.cancelled()
 
 
 async def test_a_missing_file_is_missing_for_everybody_who_asks() -> None:
     attaching = Attaching(Shelf())  # type: ignore[arg-type]  # (nothing else of the ledger is used)
-    asked = [attaching.fill(proposal(), letter(1, TERMS).content) for _ in range(3)]
+    asked = [attaching.fill(proposal(), dot_stuff(letter(1, TERMS).content)) for _ in range(3)]
     for answer in await asyncio.gather(*asked, return_exceptions=True):
         assert isinstance(answer, FileMissingError)
         assert TERMS.digest in str(answer)

@@ -12,7 +12,7 @@ import structlog.testing
 
 from mailer.backends.redis.ledgers import Ledgers
 from mailer.interfaces.session import Permit, Session
-from mailer.vocabulary.envelope import Envelope, MailObject
+from mailer.vocabulary.envelope import Envelope, MailData, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.quantity import parse_rate
 from mailer.vocabulary.recipient import State
@@ -58,12 +58,12 @@ class AheadSession(ScriptedSession):
         self._announced: MailObject | None = None
 
     async def transmit(
-        self, envelope: Envelope, content: bytes, permit: Permit, following: MailObject | None = None
+        self, envelope: Envelope, data: MailData, permit: Permit, following: MailObject | None = None
     ) -> Transmission:
         assert self._announced is None or self._announced.envelope is envelope
         self._seen.begun.append(self._seen.busy + 1)
         self._announced = following
-        return await super().transmit(envelope, content, permit)
+        return await super().transmit(envelope, data, permit)
 
 
 def watched(work: Work) -> list[tuple[int, int]]:

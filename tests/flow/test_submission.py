@@ -12,6 +12,7 @@ from mailer.backends.redis.connection import connect
 from mailer.backends.redis.ledgers import Ledgers, open_ledgers
 from mailer.flow.counts import Counts
 from mailer.flow.problems import BadRowsError
+from mailer.policy.dot_stuffing import unstuff
 from mailer.vocabulary.campaign import CampaignState
 from mailer.vocabulary.errors import SourceError, UsageError
 from mailer.vocabulary.phase import Phase
@@ -48,7 +49,7 @@ async def test_a_list_is_accepted_and_runs(ledgers: Ledgers, shop: Shop) -> None
     assert await ledgers.jobs.waiting() == 3
     async with hand(ledgers) as worker:
         claim = await worker.claim(submitted.status.campaign, 2)
-        content = worker.delivery.content(claim, claim.recipients[0])
+        content = unstuff(worker.delivery.mail_data(claim, claim.recipients[0]))
     assert b"Subject: Hello Name 21\r\n" in content
     assert b"Dear Name 21 of City 21," in content
 

@@ -8,6 +8,7 @@ import pytest
 
 from mailer.backends.redis.ledgers import Ledgers
 from mailer.backends.redis.scripts import CLAIM, TRANSITION
+from mailer.policy.dot_stuffing import unstuff
 from mailer.vocabulary.campaign import CampaignState, PausedBy
 from mailer.vocabulary.outcome import Class, Outcome
 from mailer.vocabulary.phase import Phase
@@ -37,7 +38,7 @@ async def test_a_claim_has_everything_that_is_needed_to_send(ledgers: Ledgers) -
     campaign = await running(ledgers, drafts([1, 2, 3]))
     async with hand(ledgers) as worker:
         claim = await worker.claim(campaign)
-        assert [(one.row, one.email, worker.delivery.content(claim, one)) for one in claim.recipients] == [
+        assert [(one.row, one.email, unstuff(worker.delivery.mail_data(claim, one))) for one in claim.recipients] == [
             (row, f"r{row}@x{row % 3}.test", message(row)) for row in (1, 2, 3)
         ]
     assert {(one.attempts, one.crashes, one.was_deferred, one.last) for one in claim.recipients} == {

@@ -5,6 +5,7 @@ import pytest
 from mailer.backends.redis.chunk_parts import read_parts
 from mailer.backends.redis.events import Event
 from mailer.backends.redis.ledgers import Ledgers
+from mailer.policy.dot_stuffing import unstuff
 from mailer.policy.doubt import RESENT, RESENT_TEXT
 from mailer.policy.selection import select
 from mailer.vocabulary.acts import Resolution
@@ -61,7 +62,7 @@ async def test_under_resend_it_is_queued_again_with_the_doubt_and_the_decision_o
     async with hand(ledgers) as worker:
         claim = await worker.claim(campaign)
         assert claim.token != token
-        again = [(worker.delivery.content(claim, one), one.crashes) for one in claim.recipients]
+        again = [(unstuff(worker.delivery.mail_data(claim, one)), one.crashes) for one in claim.recipients]
         assert again == [(message(1), 1), (message(2), 1)]
         await worker.finish(claim, SENT)
     (first, _) = await records(ledgers, campaign)
@@ -196,7 +197,7 @@ async def test_an_operator_s_resend_is_on_record_and_keeps_the_message(ledgers: 
     async with hand(ledgers) as worker:
         claim = await worker.claim(campaign)
         assert claim.token != token
-        assert worker.delivery.content(claim, claim.recipients[0]) == message(1)
+        assert unstuff(worker.delivery.mail_data(claim, claim.recipients[0])) == message(1)
         await worker.finish(claim, SENT)
     (record,) = await records(ledgers, campaign)
     assert (record.state, record.message_id) == ("sent", before)

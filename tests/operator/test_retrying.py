@@ -3,6 +3,7 @@
 import pytest
 
 from mailer.backends.redis.ledgers import Ledgers
+from mailer.policy.dot_stuffing import unstuff
 from mailer.policy.selection import select
 from mailer.vocabulary.acts import Resolution, Retried
 from mailer.vocabulary.campaign import Campaign, CampaignState
@@ -53,7 +54,7 @@ async def test_refused_and_failed_are_queued_again_and_nobody_else(ledgers: Ledg
     )
     async with hand(ledgers) as worker:
         claim = await worker.claim(campaign)
-        contents = [(one.row, worker.delivery.content(claim, one)) for one in claim.recipients]
+        contents = [(one.row, unstuff(worker.delivery.mail_data(claim, one))) for one in claim.recipients]
         assert contents == [(2, message(2)), (3, message(3))]
         await worker.finish(claim, SENT)
     status = await sound(ledgers, campaign)

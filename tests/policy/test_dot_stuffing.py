@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.policy.dot_stuffing import dot_stuff
+from mailer.policy.dot_stuffing import dot_stuff, is_complete, size_of, unstuff
 from mailer.policy.quoted_printable import encode_body
 
 lines = st.lists(st.sampled_from([b"", b".", b"..", b".x", b"x.", b"plain", b". .", b"...."]), max_size=12)
 
 
-def unstuff(wire: bytes) -> bytes:
+def read(wire: bytes) -> bytes:
     """What a server reads (RFC 5321 section 4.5.2)."""
     content, end, after = (b"\r\n" + wire).partition(b"\r\n.\r\n")
     assert end, "the data never ends"
@@ -40,14 +40,25 @@ def test_leading_dots_are_doubled_and_the_data_ends_once(content: bytes, wire: b
 def test_a_server_reads_what_was_stuffed(some: list[bytes]) -> None:
     content = b"".join(line + b"\r\n" for line in some)
 
-    assert unstuff(dot_stuff(content)) == content
+    data = dot_stuff(content)
+
+    assert read(data) == unstuff(data) == content
+    assert size_of(data) >= size_of(data, limit=0) == len(content)
+    assert is_complete(data)
+
+
+@given(lines)
+def test_a_part_of_it_is_not_complete(some: list[bytes]) -> None:
+    data = dot_stuff(b"Subject: x\r\n" + b"".join(line + b"\r\n" for line in some))
+
+    assert not any(map(is_complete, (b"", data[:-1], data[:-2], data[:-3])))
 
 
 @given(lines)
 def test_a_last_line_without_its_end_gets_one(some: list[bytes]) -> None:
     content = b"\r\n".join([*some, b"end"])
 
-    assert unstuff(dot_stuff(content)) == content + b"\r\n"
+    assert read(dot_stuff(content)) == content + b"\r\n"
 
 
 # Corpus 79-85: what ends the data early on some server, in a body of ours.

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 from mailer.backends.memory.books import Books, Recipient
 from mailer.backends.redis.events import LETTERS, OPERATOR, Event, event_of
 from mailer.policy.addressing import key_of
+from mailer.policy.dot_stuffing import dot_stuff
 from mailer.policy.doubt import RESENT, RESENT_TEXT, is_sent_again
 from mailer.vocabulary.campaign import CampaignState, PausedBy
 from mailer.vocabulary.chunk import Attempt, Claim, Claimed
+from mailer.vocabulary.envelope import MailData
 from mailer.vocabulary.outcome import Class, Outcome
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.recipient import State
@@ -51,9 +53,9 @@ class MemoryDelivery:
                 redis_ms=now_ms,
             )
 
-    def content(self, claim: Claim, recipient: Claimed) -> bytes:
+    def mail_data(self, claim: Claim, recipient: Claimed) -> MailData:
         """The message, as it was accepted."""
-        return recipient.frame
+        return dot_stuff(recipient.frame)
 
     async def attachment(self, campaign: "Campaign", digest: str) -> bytes:
         """The content of an attached file. Raises LookupError when it is not there."""

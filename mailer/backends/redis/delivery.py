@@ -22,6 +22,7 @@ from mailer.backends.redis.suppression import suppression_note
 from mailer.failpoints import reached
 from mailer.policy.addressing import key_of
 from mailer.vocabulary.chunk import Attempt, Claim, Claimed
+from mailer.vocabulary.envelope import MailData
 from mailer.vocabulary.outcome import Class, Outcome
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.recipient import State
@@ -138,7 +139,7 @@ class RedisDelivery:
             redis_ms=now,
         )
 
-    def content(self, claim: Claim, recipient: Claimed) -> bytes:
+    def mail_data(self, claim: Claim, recipient: Claimed) -> MailData:
         """The message, with marks for attached files; for a claim in hand. Raises ValueError when it is damaged."""
         codec = self._in_hand[claim.token]
         if codec is None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of what stands in Redis; it is part of the queue's name, so that old workers never see newer jobs."""
 
 

@@ -3,7 +3,8 @@
 from msgspec import Struct
 
 from mailer.backends.smtp.capabilities import Capabilities
-from mailer.vocabulary.envelope import Envelope
+from mailer.policy.dot_stuffing import size_of
+from mailer.vocabulary.envelope import Envelope, MailData
 
 DATA = b"DATA\r\n"
 RSET = b"RSET\r\n"
@@ -18,10 +19,10 @@ class Offer(Struct, frozen=True):
     """By recipient, in the order of the envelope."""
 
     @classmethod
-    def of(cls, envelope: Envelope, content: bytes, capabilities: Capabilities) -> "Offer":
+    def of(cls, envelope: Envelope, data: MailData, capabilities: Capabilities) -> "Offer":
         """With the parameters this message needs; a parameter that is not needed is one more thing to be refused."""
-        size = f" SIZE={len(content)}" if capabilities.size else ""
-        body = "" if content.isascii() else " BODY=8BITMIME"
+        size = f" SIZE={size_of(data, capabilities.size_limit)}" if capabilities.size else ""
+        body = "" if data.isascii() else " BODY=8BITMIME"
         utf8 = " SMTPUTF8" if envelope.needs_smtputf8 else ""
         return cls(
             f"MAIL FROM:<{envelope.reverse_path}>{size}{body}{utf8}\r\n".encode(),

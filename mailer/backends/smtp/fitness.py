@@ -3,7 +3,8 @@
 import re
 
 from mailer.backends.smtp.capabilities import Capabilities
-from mailer.vocabulary.envelope import Envelope
+from mailer.policy.dot_stuffing import size_of
+from mailer.vocabulary.envelope import Envelope, MailData
 from mailer.vocabulary.transmission import Unsendable
 from mailer.vocabulary.verdict import Reason
 
@@ -11,9 +12,9 @@ _FORBIDDEN = re.compile("[\x00-\x20<>\x7f\ud800-\udfff]")
 """What would end an address on the command line and begin something else (GHSA-v3q9-hj7j-63hq), or has no bytes."""
 
 
-def find_unsendable(envelope: Envelope, content: bytes, capabilities: Capabilities) -> dict[str, Unsendable]:
+def find_unsendable(envelope: Envelope, data: MailData, capabilities: Capabilities) -> dict[str, Unsendable]:
     """The recipients that must not be tried, and why; all of them where sender or message are the trouble."""
-    trouble = _of_content(content, capabilities)
+    trouble = _of_content(data, capabilities)
     if trouble is None and envelope.reverse_path:  # the empty one is `<>`, for notifications
         trouble = _of_address(envelope.reverse_path, capabilities)
     if trouble is not None:
@@ -25,11 +26,11 @@ def find_unsendable(envelope: Envelope, content: bytes, capabilities: Capabiliti
     return found
 
 
-def _of_content(content: bytes, capabilities: Capabilities) -> Unsendable | None:
+def _of_content(data: MailData, capabilities: Capabilities) -> Unsendable | None:
     limit = capabilities.size_limit
-    if limit is not None and len(content) > limit:
-        return Unsendable(Reason.TOO_BIG, f"{len(content)} bytes; the relay takes no more than {limit}")
-    if not capabilities.eight_bit_mime and not content.isascii():
+    if limit is not None and (size := size_of(data, limit)) > limit:
+        return Unsendable(Reason.TOO_BIG, f"{size} bytes; the relay takes no more than {limit}")
+    if not capabilities.eight_bit_mime and not data.isascii():
         return Unsendable(Reason.CONTENT, "8-bit content, and the relay does not offer 8BITMIME")
     return None
 

@@ -12,7 +12,8 @@ from mailer.backends.smtp.conversation import Conversation, ConversationError
 from mailer.backends.smtp.fitness import find_unsendable
 from mailer.backends.smtp.transaction import COURTESY_TIMEOUT, Aftermath, Transaction
 from mailer.interfaces.session import Permit
-from mailer.vocabulary.envelope import Envelope, MailObject
+from mailer.policy.dot_stuffing import dot_stuff
+from mailer.vocabulary.envelope import Envelope, MailData, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.settings import SmtpSettings
 from mailer.vocabulary.transmission import Answer, Transmission
@@ -111,9 +112,9 @@ class SmtpSession:
         )
 
     async def transmit(
-        self, envelope: Envelope, content: bytes, permit: Permit, following: MailObject | None = None
+        self, envelope: Envelope, data: MailData, permit: Permit, following: MailObject | None = None
     ) -> Transmission:
-        """Run one mail transaction. `content` is the message with CRLF line ends, not yet dot-stuffed.
+        """Run one mail transaction.
 
         Every end of it is a value; only cancellation raises, after which the connection is closed and the caller
         judges by `phase`. Where the session `looks_ahead`, the envelope of `following` is said with the end of this
@@ -123,19 +124,19 @@ class SmtpSession:
         answers: dict[str, Answer] = {}
         offer = announced
         if offer is None:
-            unsendable = find_unsendable(envelope, content, self._capabilities)
+            unsendable = find_unsendable(envelope, data, self._capabilities)
             if unsendable:
                 answers.update(unsendable)
                 rest = tuple(address for address in envelope.recipients if address not in unsendable)
                 envelope = Envelope(envelope.reverse_path, rest)
-            offer = commands.Offer.of(envelope, content, self._capabilities)
+            offer = commands.Offer.of(envelope, data, self._capabilities)
         seconds = 0.0
         if envelope.recipients:
             next_offer = self._offer_ahead(following)
             transaction = Transaction(
                 self._conversation,
                 offer,
-                content,
+                data,
                 self._settings,
                 is_pipelined=self._capabilities.pipelining and self._settings.pipelining != "off",
                 is_announced=announced is not None,
@@ -176,9 +177,9 @@ class SmtpSession:
         """What announces the next message; None where it cannot be announced."""
         if following is None or not self.looks_ahead:
             return None
-        if find_unsendable(following.envelope, following.content, self._capabilities):
+        if find_unsendable(following.envelope, following.data, self._capabilities):
             return None
-        return commands.Offer.of(following.envelope, following.content, self._capabilities)
+        return commands.Offer.of(following.envelope, following.data, self._capabilities)
 
     def _settle(self, transaction: Transaction) -> None:
         """Leave the connection as the transaction demands."""
@@ -242,9 +243,9 @@ class SmtpSession:
             ValueError: An address cannot stand in a command; nothing was said.
         """
         envelope = Envelope(sender, (recipients,) if isinstance(recipients, str) else tuple(recipients))
-        content = smtplib_contract.with_crlf(content)
-        smtplib_contract.ensure_sendable(find_unsendable(envelope, content, self._capabilities))
-        transmission = await self.transmit(envelope, content, smtplib_contract.always)
+        data = dot_stuff(smtplib_contract.with_crlf(content))
+        smtplib_contract.ensure_sendable(find_unsendable(envelope, data, self._capabilities))
+        transmission = await self.transmit(envelope, data, smtplib_contract.always)
         return smtplib_contract.conclude(transmission, sender)
 
     async def send_message(

@@ -8,7 +8,7 @@ from mailer.backends.smtp import commands
 from mailer.backends.smtp.conversation import Conversation, ConversationError
 from mailer.failpoints import reached
 from mailer.interfaces.session import Permit, PermitUnavailableError
-from mailer.policy.dot_stuffing import dot_stuff
+from mailer.vocabulary.envelope import MailData
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.settings import SmtpSettings
@@ -41,7 +41,7 @@ class Transaction:
         self,
         conversation: Conversation,
         offer: commands.Offer,
-        content: bytes,
+        data: MailData,
         settings: SmtpSettings,
         *,
         is_pipelined: bool,
@@ -58,7 +58,7 @@ class Transaction:
         self.has_announced = False
         """True when the envelope of the next message was said, and the connection is good for it."""
         self._conversation = conversation
-        self._content = content
+        self._data = data
         self._offer = offer
         self._accepted: list[str] = []
         self._is_pipelined = is_pipelined
@@ -152,14 +152,13 @@ class Transaction:
         complete = False
         # A verdict that came along with the 354 is one, and saves the message.
         if not self._conversation.has_reply:
-            message = dot_stuff(self._content)
             self._conversation.ensure_open()
             self.phase = Phase.BODY
             then = self._following
             complete = await (
-                self._conversation.send(message)
+                self._conversation.send(self._data)
                 if then is None
-                else self._conversation.send(message, then.words, replies=then.replies)
+                else self._conversation.send(self._data, then.words, replies=then.replies)
             )
             if complete:
                 self.phase = Phase.DOT

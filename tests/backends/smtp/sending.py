@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from mailer.backends.smtp.connecting import Connector
 from mailer.backends.smtp.session import SmtpSession
+from mailer.policy.dot_stuffing import dot_stuff
 from mailer.vocabulary.envelope import Envelope
 from mailer.vocabulary.route import Route
 from mailer.vocabulary.settings import SmtpSettings
@@ -52,4 +53,4 @@ class Connect:
 
 async def send(session: SmtpSession, *recipients: str, content: bytes = CONTENT) -> Transmission:
     """One message, with every permission."""
-    return await session.transmit(Envelope(SENDER, recipients or (GOOD,)), content, Permit())
+    return await session.transmit(Envelope(SENDER, recipients or (GOOD,)), dot_stuff(content), Permit())

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from mailer.policy.dot_stuffing import dot_stuff
 from mailer.vocabulary.envelope import Envelope
 from mailer.vocabulary.phase import Phase
 from tests.backends.smtp.sending import CONTENT, GOOD, SENDER, Connect, send
@@ -51,7 +52,7 @@ async def test_cancelled_in_the_body(relay: ScriptedRelay, connect: Connect) -> 
 async def test_cancelled_while_the_mark_is_awaited(relay: ScriptedRelay, connect: Connect) -> None:
     session = await connect(relay)
     mark: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    sending = asyncio.create_task(session.transmit(Envelope(SENDER, (GOOD,)), CONTENT, lambda: mark))
+    sending = asyncio.create_task(session.transmit(Envelope(SENDER, (GOOD,)), dot_stuff(CONTENT), lambda: mark))
     await relay.seen("DATA" if relay.offers_pipelining else "RCPT")
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):

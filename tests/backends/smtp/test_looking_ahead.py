@@ -8,14 +8,15 @@ import pytest
 
 from mailer.backends.smtp.pool import SmtpPool
 from mailer.backends.smtp.session import SmtpSession
+from mailer.policy.dot_stuffing import dot_stuff, unstuff
 from mailer.vocabulary.envelope import Envelope, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.transmission import Answered, Interrupted, Transmission, Withheld
 from tests.backends.smtp.sending import BAD, CONTENT, GOOD, OTHER, SENDER, SETTINGS, Connect, Permit
 from tests.relays.scripted import ScriptedRelay
 
-FIRST = MailObject(Envelope(SENDER, (GOOD,)), CONTENT)
-SECOND = MailObject(Envelope(SENDER, (OTHER,)), b"Subject: second\r\n\r\n.A dot first.\r\n")
+FIRST = MailObject(Envelope(SENDER, (GOOD,)), dot_stuff(CONTENT))
+SECOND = MailObject(Envelope(SENDER, (OTHER,)), dot_stuff(b"Subject: second\r\n\r\n.A dot first.\r\n"))
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ async def session(relay: ScriptedRelay, connect: Connect) -> SmtpSession:
 async def send(
     session: SmtpSession, mail: MailObject, following: MailObject | None = None, permit: bool = True
 ) -> Transmission:
-    return await session.transmit(mail.envelope, mail.content, Permit(permit), following)
+    return await session.transmit(mail.envelope, mail.data, Permit(permit), following)
 
 
 async def test_the_next_envelope_is_there_before_the_next_message_is_asked_for(
@@ -43,7 +44,7 @@ async def test_the_next_envelope_is_there_before_the_next_message_is_asked_for(
     assert [delivery.recipients for delivery in relay.deliveries] == [(GOOD,)]
     assert (await send(session, SECOND)).refused == {}
     assert [(delivery.recipients, delivery.content) for delivery in relay.deliveries] == [
-        (mail.envelope.recipients, mail.content) for mail in (FIRST, SECOND)
+        (mail.envelope.recipients, unstuff(mail.data)) for mail in (FIRST, SECOND)
     ]
     assert relay.verbs().count("MAIL") == 2
     assert "RSET" not in relay.verbs()
@@ -51,11 +52,12 @@ async def test_the_next_envelope_is_there_before_the_next_message_is_asked_for(
 
 async def test_a_long_row_of_messages_takes_one_connection(relay: ScriptedRelay, session: SmtpSession) -> None:
     mails = [
-        MailObject(Envelope(SENDER, (f"r{number}@x.test",)), b"Subject: %d\r\n\r\n" % number) for number in range(50)
+        MailObject(Envelope(SENDER, (f"r{number}@x.test",)), dot_stuff(b"Subject: %d\r\n\r\n" % number))
+        for number in range(50)
     ]
     for mail, following in zip(mails, [*mails[1:], None], strict=True):
         assert (await send(session, mail, following)).refused == {}
-    assert [delivery.content for delivery in relay.deliveries] == [mail.content for mail in mails]
+    assert [delivery.content for delivery in relay.deliveries] == [unstuff(mail.data) for mail in mails]
     assert (relay.connections, relay.verbs().count("DATA")) == (1, 50)
 
 
@@ -75,7 +77,7 @@ async def test_a_recipient_refused_ahead_hears_it_when_his_turn_comes(
     relay: ScriptedRelay, session: SmtpSession
 ) -> None:
     relay.refuses_recipient(BAD)
-    bad = MailObject(Envelope(SENDER, (BAD,)), CONTENT)
+    bad = MailObject(Envelope(SENDER, (BAD,)), dot_stuff(CONTENT))
     assert (await send(session, FIRST, bad)).refused == {}
     assert list((await send(session, bad)).refused) == [BAD]
     assert (await send(session, SECOND)).refused == {}
@@ -137,7 +139,7 @@ async def test_who_does_not_send_what_was_announced_hangs_up_without_a_word(
 
 async def test_another_message_than_the_one_announced_is_not_sent(relay: ScriptedRelay, session: SmtpSession) -> None:
     await send(session, FIRST, SECOND)
-    third = MailObject(Envelope(SENDER, ("third@x.test",)), CONTENT)
+    third = MailObject(Envelope(SENDER, ("third@x.test",)), dot_stuff(CONTENT))
     answer = (await send(session, third)).answers["third@x.test"]
     assert isinstance(answer, Interrupted)
     assert not answer.body_begun
@@ -155,7 +157,7 @@ async def test_a_pool_does_not_lend_a_session_that_owes_a_message(relay: Scripte
 
 
 async def test_nothing_is_announced_that_the_relay_cannot_carry(relay: ScriptedRelay, session: SmtpSession) -> None:
-    too_big = MailObject(SECOND.envelope, b"x" * 100_000_001)
+    too_big = MailObject(SECOND.envelope, dot_stuff(b"x" * 100_000_001))
     await send(session, FIRST, too_big)
     assert not session.owes_message
     assert list((await send(session, too_big)).answers) == [OTHER]

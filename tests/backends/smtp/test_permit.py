@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 import pytest
 
 from mailer.interfaces.session import PermitUnavailableError
+from mailer.policy.dot_stuffing import dot_stuff
 from mailer.vocabulary.envelope import Envelope
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.transmission import Answered, Interrupted, Withheld
@@ -13,6 +14,7 @@ from tests.backends.smtp.sending import BAD, CONTENT, GOOD, SENDER, Connect, Per
 from tests.relays.scripted import ScriptedRelay
 
 ENVELOPE = Envelope(SENDER, (GOOD,))
+DATA = dot_stuff(CONTENT)
 
 
 class SlowPermit:
@@ -28,7 +30,7 @@ class SlowPermit:
 async def test_the_body_waits_for_the_mark_and_the_envelope_does_not(relay: ScriptedRelay, connect: Connect) -> None:
     session = await connect(relay)
     permit = SlowPermit()
-    sending = asyncio.create_task(session.transmit(ENVELOPE, CONTENT, permit))
+    sending = asyncio.create_task(session.transmit(ENVELOPE, DATA, permit))
     await relay.seen("DATA" if relay.offers_pipelining else "RCPT")
     assert relay.deliveries == []
     assert not session.phase.may_have_delivered
@@ -44,7 +46,7 @@ async def test_without_the_mark_no_body_leaves(
     relay: ScriptedRelay, connect: Connect, answer: bool | Exception, cause: str
 ) -> None:
     session = await connect(relay)
-    transmission = await session.transmit(ENVELOPE, CONTENT, Permit(answer))
+    transmission = await session.transmit(ENVELOPE, DATA, Permit(answer))
     assert transmission.answers == {GOOD: Withheld(cause)}
     # With DATA under way there is no way back but to hang up: RSET would be read as text.
     assert session.is_reusable is not relay.offers_pipelining
@@ -57,14 +59,14 @@ async def test_a_permit_that_refuses_to_be_asked_is_unavailable(relay: ScriptedR
     def permit() -> Awaitable[bool]:
         raise PermitUnavailableError
 
-    transmission = await (await connect(relay)).transmit(ENVELOPE, CONTENT, permit)
+    transmission = await (await connect(relay)).transmit(ENVELOPE, DATA, permit)
     assert transmission.answers == {GOOD: Withheld("ledger unavailable")}
 
 
 async def test_the_relays_refusal_stands_beside_a_refused_mark(relay: ScriptedRelay, connect: Connect) -> None:
     relay.refuses_recipient(BAD)
     session = await connect(relay)
-    transmission = await session.transmit(Envelope(SENDER, (BAD, GOOD)), CONTENT, Permit(False))
+    transmission = await session.transmit(Envelope(SENDER, (BAD, GOOD)), DATA, Permit(False))
     assert isinstance(transmission.answers[BAD], Answered)
     assert isinstance(transmission.answers[GOOD], Withheld)
 
@@ -75,7 +77,7 @@ async def test_the_mark_is_asked_for_once_even_where_nobody_is_accepted(
 ) -> None:
     relay.refuses_every_recipient()
     permit = Permit(answer)
-    transmission = await (await connect(relay)).transmit(ENVELOPE, CONTENT, permit)
+    transmission = await (await connect(relay)).transmit(ENVELOPE, DATA, permit)
     assert isinstance(transmission.answers[GOOD], Answered)
     assert permit.asked == 1
 
@@ -84,7 +86,7 @@ async def test_no_mark_is_under_way_any_more_when_the_answer_is_given(relay: Scr
     relay.drops_at("MAIL")
     session = await connect(relay)
     permit = SlowPermit()
-    sending = asyncio.create_task(session.transmit(ENVELOPE, CONTENT, permit))
+    sending = asyncio.create_task(session.transmit(ENVELOPE, DATA, permit))
     await session.ended()
     assert not sending.done()
     permit.answer.set_result(True)
@@ -95,7 +97,7 @@ async def test_no_mark_is_under_way_any_more_when_the_answer_is_given(relay: Scr
 async def test_a_cut_while_the_mark_is_awaited_is_one_before_the_body(relay: ScriptedRelay, connect: Connect) -> None:
     session = await connect(relay)
     permit = SlowPermit()
-    sending = asyncio.create_task(session.transmit(ENVELOPE, CONTENT, permit))
+    sending = asyncio.create_task(session.transmit(ENVELOPE, DATA, permit))
     await relay.seen("DATA" if relay.offers_pipelining else "RCPT")
     relay.hang_up()
     await session.ended()
@@ -108,7 +110,7 @@ async def test_a_cut_while_the_mark_is_awaited_is_one_before_the_body(relay: Scr
 async def test_an_unruly_permit_closes_the_connection(relay: ScriptedRelay, connect: Connect) -> None:
     session = await connect(relay)
     with pytest.raises(ZeroDivisionError):
-        await session.transmit(ENVELOPE, CONTENT, Permit(ZeroDivisionError()))
+        await session.transmit(ENVELOPE, DATA, Permit(ZeroDivisionError()))
     assert not session.is_reusable
     assert "BODY" not in relay.verbs()
 
@@ -116,6 +118,6 @@ async def test_an_unruly_permit_closes_the_connection(relay: ScriptedRelay, conn
 async def test_nothing_is_asked_for_what_cannot_be_sent(relay: ScriptedRelay, connect: Connect) -> None:
     permit = Permit()
     session = await connect(relay)
-    await session.transmit(Envelope(SENDER, ("a b@x.test",)), CONTENT, permit)
+    await session.transmit(Envelope(SENDER, ("a b@x.test",)), DATA, permit)
     assert permit.asked == 0
     assert (await send(session)).refused == {}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mailer.policy.dot_stuffing import dot_stuff
 from mailer.vocabulary.envelope import Envelope
 from mailer.vocabulary.transmission import Answered, Unsendable
 from mailer.vocabulary.verdict import Reason
@@ -40,14 +41,14 @@ async def test_an_address_that_could_end_the_command_is_never_said(
 
 async def test_a_hostile_sender_is_never_said(relay: ScriptedRelay, connect: Connect) -> None:
     session = await connect(relay)
-    transmission = await session.transmit(Envelope("a@x.test>\r\nRSET", (GOOD,)), CONTENT, Permit())
+    transmission = await session.transmit(Envelope("a@x.test>\r\nRSET", (GOOD,)), dot_stuff(CONTENT), Permit())
     assert isinstance(transmission.answers[GOOD], Unsendable)
     assert "MAIL" not in relay.verbs()
 
 
 async def test_the_empty_reverse_path_is_one(relay: ScriptedRelay, connect: Connect) -> None:
     session = await connect(relay)
-    assert (await session.transmit(Envelope("", (GOOD,)), CONTENT, Permit())).refused == {}
+    assert (await session.transmit(Envelope("", (GOOD,)), dot_stuff(CONTENT), Permit())).refused == {}
     assert b"MAIL FROM:<> SIZE=" in relay.heard
 
 
