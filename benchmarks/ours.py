@@ -26,9 +26,8 @@ DEFAULTS: Mapping[str, str] = {}
 TUNED = {
     "MAILER_SMTP__PIPELINING": "full",
     "MAILER_SMTP__MAX_MESSAGES_PER_CONNECTION": "10000",
-    "MAILER_QUEUE__CHUNK_SIZE": "500",
 }
-"""For a relay of one's own: as few round trips, connections and ends of chunks as there can be."""
+"""For a relay of one's own: as few round trips and connections as there can be."""
 RECORD_S = 15.0
 """For the last outcomes to be recorded after the sink has everything."""
 
@@ -114,7 +113,7 @@ RUNNERS = (
     ),
     Runner(
         name="mailer tuned",
-        what='the same with pipelining = "full", max_messages_per_connection = 10000 and chunk_size = 500',
+        what='the same with pipelining = "full" and max_messages_per_connection = 10000',
         ready=partial(workers_wait, settings=TUNED),
         go=partial(stream, settings=TUNED),
         check=all_recorded,

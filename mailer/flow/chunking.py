@@ -4,6 +4,17 @@ from collections.abc import Iterator, Sequence
 
 from mailer.vocabulary.chunk import Draft
 
+FIRST = 100
+"""Rows of the first chunks: a short list has some for every worker."""
+ENOUGH = 100
+"""Chunks that are enough for all workers: what comes after them goes in larger ones, for each costs a worker some
+milliseconds however many it holds."""
+
+
+def size_after(rows: int, most: int) -> int:
+    """Rows of the chunk after so many rows: a hundredth of them, `FIRST` at least and `most` at most."""
+    return min(most, max(FIRST, rows // ENOUGH))
+
 
 def chunks_of(drafts: Sequence[Draft], size: int) -> Iterator[list[Draft]]:
     """Chunks of about this size; the drafts of one row stay together."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from mailer.flow.chunking import size_after
 from mailer.interfaces.source import RecipientSource, Row
 from mailer.policy.choosing import Chosen, Ranges
 from mailer.vocabulary.errors import SourceError, UsageError
@@ -14,10 +15,13 @@ MOST_KEPT = 100_000
 
 @dataclass(slots=True)
 class Passes:
-    """Reads a source in batches of `size` rows. With `keep`, the first pass keeps its rows for the next."""
+    """Reads a source in batches of `most` rows at most, for a chunk each (see `flow.chunking`).
+
+    With `keep`, the first pass keeps its rows for the next.
+    """
 
     source: RecipientSource
-    size: int
+    most: int
     keeps: bool = False
     _kept: list[Row] | None = None
 
@@ -28,10 +32,10 @@ class Passes:
     def batches(self, ranges: Ranges | None) -> Iterator[list[Row]]:
         """The chosen rows. Raises `SourceError` E208 when too many of them would have to be kept."""
         if self._kept is not None:
-            yield from _batched(iter(self._kept), self.size)
+            yield from _batched(iter(self._kept), self.most)
             return
         kept: list[Row] = []
-        for batch in _batched(choose(self.source.rows(), ranges), self.size):
+        for batch in _batched(choose(self.source.rows(), ranges), self.most):
             if self.keeps:
                 kept += batch
                 if len(kept) > MOST_KEPT:
@@ -72,6 +76,8 @@ def count_rows(source: RecipientSource) -> int:
     return sum(1 for _ in source.rows())
 
 
-def _batched(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
-    while batch := list(islice(rows, size)):
+def _batched(rows: Iterator[Row], most: int) -> Iterator[list[Row]]:
+    read = 0
+    while batch := list(islice(rows, size_after(read, most))):
         yield batch
+        read += len(batch)

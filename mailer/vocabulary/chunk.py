@@ -1,4 +1,4 @@
-"""About a hundred messages that travel together, and a worker's claim on their recipients."""
+"""A hundred messages or more that travel together, and a worker's claim on their recipients."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
