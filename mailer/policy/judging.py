@@ -44,7 +44,7 @@ _STATES = {
 }
 
 
-class Judgement(Struct, frozen=True):
+class Judgement(Struct, frozen=True, gc=False):
     """`outcome` is for the ledger; `verdict` says what to do about connection, route and campaign."""
 
     outcome: Outcome

@@ -45,7 +45,7 @@ class Draft:
         return State.QUEUED if self.outcome is None else self.outcome.state
 
 
-class Claimed(Struct, frozen=True, kw_only=True):
+class Claimed(Struct, frozen=True, kw_only=True, gc=False):
     """A recipient this worker holds: its message as the ledger keeps it, and what happened to it before."""
 
     index: int
@@ -77,7 +77,7 @@ class Claim:
     """Redis time of the claim, Unix milliseconds."""
 
 
-class Attempt(Struct, frozen=True, kw_only=True):
+class Attempt(Struct, frozen=True, kw_only=True, gc=False):
     """The facts of one attempt that go into the record beside its outcome. Times are Unix milliseconds."""
 
     begun_ms: int

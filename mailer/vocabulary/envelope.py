@@ -8,7 +8,7 @@ MailData = NewType("MailData", bytes)
 """A message as the DATA command carries it, dot-stuffed and with the line that ends it (RFC 5321 section 4.5.2)."""
 
 
-class Envelope(Struct, frozen=True):
+class Envelope(Struct, frozen=True, gc=False):
     """Reverse-path and recipients of one transaction; every address is ASCII unless SMTPUTF8 is needed."""
 
     reverse_path: str
@@ -20,7 +20,7 @@ class Envelope(Struct, frozen=True):
         return not (self.reverse_path.isascii() and all(address.isascii() for address in self.recipients))
 
 
-class MailObject(Struct, frozen=True):
+class MailObject(Struct, frozen=True, gc=False):
     """What SMTP transports: an envelope and content (RFC 5321 section 2.3.1)."""
 
     envelope: Envelope

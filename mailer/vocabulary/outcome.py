@@ -18,7 +18,7 @@ class Class(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class Outcome(Struct, frozen=True, kw_only=True, gc=False):
     """Where a recipient goes from here, and everything the report will say about why.
 
     `text` holds our own words where no server spoke; `reason` is the one-word cause (`expired`, `too_big`, `policy`);

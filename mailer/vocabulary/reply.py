@@ -13,7 +13,7 @@ _ENHANCED = re.compile(r"([245]\.(?:0|[1-9]\d{0,2})\.(?:0|[1-9]\d{0,2}))(?:\s+|$
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
 
-class Reply(Struct, frozen=True):
+class Reply(Struct, frozen=True, gc=False):
     """One complete reply: basic code, enhanced status code where the server gave one, and the text without it.
 
     Make one with `Reply.read`, which sanitises: the text is then storable UTF-8 of at most `MAX_TEXT` characters.

@@ -9,14 +9,14 @@ from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.verdict import Reason
 
 
-class Answered(Struct, frozen=True):
+class Answered(Struct, frozen=True, gc=False):
     """The server's reply decided: at RCPT for this recipient, or at MAIL, DATA or the dot for the whole message."""
 
     phase: Phase
     reply: Reply
 
 
-class Interrupted(Struct, frozen=True):
+class Interrupted(Struct, frozen=True, gc=False):
     """No (understandable) reply: cut, timed out, malformed or cancelled while `phase` was going on.
 
     `body_begun` is the one fact that matters: after the first body byte nobody may send the message again by himself.
@@ -27,13 +27,13 @@ class Interrupted(Struct, frozen=True):
     body_begun: bool
 
 
-class Withheld(Struct, frozen=True):
+class Withheld(Struct, frozen=True, gc=False):
     """We did not send: the `sending` mark was refused, or could not be written. No body byte has left."""
 
     cause: str
 
 
-class Unsendable(Struct, frozen=True):
+class Unsendable(Struct, frozen=True, gc=False):
     """This relay cannot carry it (RFC 1870, 6152, 6531) or it may not be said at all: decided by us, before MAIL.
 
     Such a recipient is `failed`: trying again would come to the same.
@@ -47,7 +47,7 @@ Answer = Answered | Interrupted | Withheld | Unsendable
 """The end of one attempt for one recipient."""
 
 
-class Transmission(Struct, frozen=True, kw_only=True):
+class Transmission(Struct, frozen=True, kw_only=True, gc=False):
     """One attempt on one connection.
 
     `answers` has exactly one entry for every recipient of the envelope. `relay` is `host:port`; `tls` the protocol

@@ -8,7 +8,7 @@ from mailer.backends.redis.events import FINAL_LETTERS, OPERATOR, Event, read_ev
 from mailer.backends.redis.zstd import compress, decompress
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, gc=False):
     """One recipient of a chunk: who, which state, and every event so far, oldest first."""
 
     index: int

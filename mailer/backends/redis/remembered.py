@@ -25,7 +25,7 @@ Place = tuple[str, int]
 """Token and index: one attempt at one recipient. A token is of one claim, and so of one chunk."""
 
 
-class Operation(Struct, eq=False):
+class Operation(Struct, eq=False, gc=False):
     """One mark or outcome. A mark leads to the letter `g` and leaves nothing behind."""
 
     campaign_id: str
@@ -86,8 +86,9 @@ class Operation(Struct, eq=False):
     def answered(self, answer: int) -> None:
         """The queue server has answered."""
         self.is_answered = True
-        if self.heard is not None:
-            self.heard(answer)
+        heard, self.heard, self.granted = self.heard, None, None
+        if heard is not None:
+            heard(answer)
 
     def tell(self) -> None:
         """Say once in the log what the ledger has not, so that it can be settled by hand."""

@@ -11,7 +11,7 @@ RSET = b"RSET\r\n"
 LONE_DOT = b".\r\n"
 
 
-class Offer(Struct, frozen=True):
+class Offer(Struct, frozen=True, gc=False):
     """What offers a message: MAIL, a RCPT for each recipient, and DATA."""
 
     mail: bytes
