@@ -196,8 +196,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3, help="of the contest, default 3")
     parser.add_argument("--peers", metavar="A,B", help="of the contest; default all, an empty text none")
     parser.add_argument("--durability", choices=("everysec", "always"), default="everysec", help="appendfsync")
-    parser.add_argument("--processes", type=int, default=2, help="worker processes, of the peers too; default 2")
-    parser.add_argument("--connections", type=int, default=10, help="of each process; default 10")
+    parser.add_argument("--processes", type=int, default=1, help="worker processes, of the peers too; default 1")
+    parser.add_argument("--connections", type=int, default=20, help="of each process; default 20")
     parser.add_argument(
         "--limit", type=float, default=30.0, metavar="S", help="stop a runner after so long; default 30"
     )

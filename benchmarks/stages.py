@@ -1,4 +1,4 @@
-"""Each stage of ours alone: producer, drain of a full queue, report; and what a recipient costs in Redis."""
+"""Each stage of ours alone: producer, drain beside the bare client, report; and what a recipient costs in Redis."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,11 +12,13 @@ from benchmarks.crew import BenchmarkError, Crew
 from benchmarks.ground import Ground
 from benchmarks.measuring import Watch, cpu_s
 from benchmarks.ours import DEFAULTS, MAILER, TUNED, all_recorded, environ, latest, start_sending, workers_wait
+from benchmarks.peers import pipelined_client
 from benchmarks.queue_server import NAME as QUEUE
 from benchmarks.queue_server import used_bytes
 from benchmarks.table import number, table
 
 LIMIT_S = 3600.0
+DRAIN = "drain of the full queue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Stages:
     """All of them, and bytes of Redis a recipient."""
 
     stages: tuple[Stage, ...]
+    limit: Stage
+    """The bare client, in the same run."""
     empty_bytes: int
     """What Redis takes before, with its scripts and one recipient."""
     queued_bytes: float
@@ -67,9 +71,11 @@ def stages(ground: Ground, tell: Callable[[str], None]) -> Stages:
     tell("drain, tuned")
     with ground.lap() as (course, crew):
         _produced(course, crew, TUNED)
-        tuned = replace(_drained(ground, course, crew, TUNED), name="drain of the full queue, tuned")
+        tuned = replace(_drained(ground, course, crew, TUNED), name=f"{DRAIN}, tuned")
+    tell("bare client")
     return Stages(
         stages=(produced, drained, tuned, *reports),
+        limit=_limit(ground),
         empty_bytes=empty,
         queued_bytes=queued / course.messages,
         finished_bytes=finished / course.messages,
@@ -105,6 +111,25 @@ def _produced(course: Course, crew: Crew, settings: Mapping[str, str] = DEFAULTS
     return replace(stage, cpu_s=spent, queue_cpu_s=spent_by_queue), used
 
 
+def _limit(ground: Ground) -> Stage:
+    """The bare client's messages, from the first to the last at the sink as the drain's."""
+    with ground.lap() as (course, crew):
+        before, spent = ground.sink.count(), cpu_s(crew.pids)
+        with Watch(crew.pids) as watch:
+            pipelined_client.go(course, crew)
+            arrival = arrived(ground, crew, before=before, limit_s=LIMIT_S)
+        now = cpu_s(crew.pids)
+        names = [name for name in now if name != QUEUE]
+        return Stage(
+            name="bare pipelined client (a limit)",
+            messages=course.messages,
+            seconds=course.messages / arrival.rate,
+            cpu_s=sum(now[name] for name in names),
+            queue_cpu_s=now[QUEUE] - spent[QUEUE],
+            peak_mb=max(watch.peaks_mb[name] for name in names),
+        )
+
+
 def _drained(ground: Ground, course: Course, crew: Crew, settings: Mapping[str, str] = DEFAULTS) -> Stage:
     """From the first to the last message at the sink, with workers that are there already."""
     _command(course, crew, "pause", "--reason", "until the workers wait")
@@ -119,7 +144,7 @@ def _drained(ground: Ground, course: Course, crew: Crew, settings: Mapping[str, 
     now = cpu_s(crew.pids)
     crew.end("worker")
     return Stage(
-        name="drain of the full queue",
+        name=DRAIN,
         messages=course.messages,
         seconds=course.messages / arrival.rate,
         cpu_s=now["worker"] - spent["worker"],
@@ -167,7 +192,7 @@ def measured(course: Course, crew: Crew, name: str, process: str, start: Callabl
 
 def stages_table(found: Stages) -> str:
     """For people."""
-    head = ("", "recipients/s", "seconds", "CPU µs each", "queue's CPU µs", "largest process MB")
+    head = ("", "recipients/s", "seconds", "CPU µs each", "queue's CPU µs", "largest process MB", "this : bare client")
     rows = [
         (
             stage.name,
@@ -176,8 +201,9 @@ def stages_table(found: Stages) -> str:
             number(1e6 * stage.cpu_s / stage.messages),
             number(1e6 * stage.queue_cpu_s / stage.messages),
             number(stage.peak_mb),
+            number(stage.rate / found.limit.rate) if stage.name.startswith(DRAIN) else "–",
         )
-        for stage in found.stages
+        for stage in (*found.stages, found.limit)
     ]
     memory = f"Redis: {found.queued_bytes:.0f} B a queued recipient, {found.finished_bytes:.0f} B a finished one"
     return f"{table(head, rows)}\n\n{memory}"
