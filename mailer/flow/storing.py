@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailer.flow.chunking import chunks_of, known_of
+from mailer.flow.chunking import FIRST, chunks_of, known_of
 
 if TYPE_CHECKING:
     from mailer.flow.counts import Counts
@@ -27,7 +27,9 @@ class Storing:
     async def store(self, campaign: "Campaign", drafts: "list[Draft]", counts: "Counts") -> bool:
         """Store what is not there yet, and count what was. True when anything was stored."""
         stored = False
-        for chunk in chunks_of(drafts, self.queue.chunk_size):
+        # A row with copies makes several drafts, and the chunks of a short list are small ones all the same.
+        rows = len({draft.row for draft in drafts})
+        for chunk in chunks_of(drafts, min(self.queue.chunk_size, max(FIRST, rows))):
             waiting = chunk
             while waiting:
                 present = await self.ledger.accept(campaign, waiting)

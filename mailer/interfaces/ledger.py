@@ -109,7 +109,7 @@ class DeliveryLedger(Protocol):
         """The content of a file that messages of this campaign carry. Raises LookupError when it is not there."""
 
     def mark(self, claim: Claim, recipient: Claimed) -> Awaitable[bool]:
-        """Ask at once for the durable `sending` mark; the answer is a `Permit`'s."""
+        """Ask for the durable `sending` mark; the answer is a `Permit`'s."""
 
     def record(self, claim: Claim, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
         """Write an outcome, soon and together with others. Kept in memory and tried again while Redis is away."""

@@ -1,6 +1,6 @@
 """Dot-stuffing: a message as the DATA command carries it (RFC 5321 section 4.5.2).
 
-To look for a line that begins with a dot takes a worker as long as TLS: it is done once, when the message is stored.
+To look for a line that begins with a dot takes a worker as long as TLS: it is done once, when a message is stored.
 """
 
 from mailer.vocabulary.envelope import MailData

@@ -7,6 +7,7 @@ from redis.exceptions import ResponseError
 
 from mailer.backends.redis.attachments import upload
 from mailer.backends.redis.closing import pack_chunk
+from mailer.backends.redis.entries import read_messages, write_messages
 from mailer.backends.redis.ledgers import Ledgers
 from mailer.backends.redis.verification import verify
 from mailer.interfaces.ledger import CampaignGoneError
@@ -272,3 +273,19 @@ async def test_damage_to_files_is_told(ledgers: Ledgers, damage: Callable[[str, 
     await ledgers.redis.eval(f"return redis.call({command})", 0)
     found = await verify(ledgers.redis, ledgers.keys, campaign.id)
     assert any(words in violation for violation in found), found
+
+
+async def test_a_damaged_message_with_a_file_keeps_no_chunk_open(ledgers: Ledgers) -> None:
+    terms = File(b"terms")
+    campaign = await running(ledgers, carrying([1, 2], terms))
+    key = ledgers.keys.base(campaign.id) + "m:0"
+    frames = read_messages(await ledgers.redis.get(key) or b"")
+    await ledgers.redis.set(key, write_messages(frames | {0: b"garbage"}))
+    async with hand(ledgers) as worker:
+        claim = await worker.claim(campaign)
+        for recipient, outcome in zip(claim.recipients, (FAILED, SENT), strict=True):
+            worker.delivery.record(claim, recipient, outcome)
+        await worker.delivery.end_run(claim)
+    assert (await ledgers.reading.status(campaign.id)).state is CampaignState.FINISHED
+    assert await ledgers.redis.hkeys(ledgers.keys.base(campaign.id) + "s:0") == []
+    assert await files_of(ledgers, campaign) == set()

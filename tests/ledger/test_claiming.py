@@ -375,3 +375,38 @@ async def test_whatever_workers_do_everybody_is_in_one_state_and_the_sums_are_ri
     status = await checked(ledgers, campaign)
     assert status.totals.open == status.totals.deferred
     assert status.state is (CampaignState.RUNNING if status.totals.deferred else CampaignState.FINISHED)
+
+
+class Open:
+    """A worker's own idea of the gate: that it is open."""
+
+    async def may_claim(self) -> bool:
+        return True
+
+    def was_barred(self) -> None:
+        """It is not."""
+
+
+@pytest.mark.parametrize("meanwhile", ["closed", "paused", "cancelled"])
+async def test_what_was_granted_when_the_answer_was_lost_is_given_back_by_a_later_no(
+    ledgers: Ledgers, meanwhile: str
+) -> None:
+    """The client asks again by itself, and then nothing is claimed any more; the worker lives on."""
+    campaign = await running(ledgers, drafts([1, 2]))
+    names, base = [ledgers.keys.campaign(campaign.id)], ledgers.keys.base(campaign.id)
+    async with hand(ledgers) as worker:
+        await worker.beat()
+        await CLAIM(ledgers.redis, names, base, 0, f"{worker.owner}.1")
+        assert (await checked(ledgers, campaign)).totals.claimed == 2
+        if meanwhile == "closed":
+            worker.delivery.door = Open()
+        elif meanwhile == "paused":
+            await ledgers.control.pause(campaign.id, "wrong price")
+        else:
+            await ledgers.control.cancel(campaign.id, "wrong price")
+        claim = await worker.claim(campaign)
+        assert (claim.token, claim.recipients) == (f"{worker.owner}.1", ())
+        await worker.delivery.end_run(claim)
+    totals = (await checked(ledgers, campaign)).totals
+    assert (totals.claimed, totals.queued + totals.cancelled) == (0, 2)
+    assert await ledgers.redis.hkeys(base + "h") == []

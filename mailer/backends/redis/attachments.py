@@ -7,7 +7,8 @@ first. `u` are the files that came and that no message mentions yet.
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mailer.backends.redis.frames import Frames, read_frames
@@ -74,12 +75,20 @@ async def changed_in(
         return []
     after: Mapping[str, str] = {}
     if waiting or kept:
-        after = mentions(await read_frames(redis, keys, campaign_id), waiting, kept)
+        codec = await read_frames(redis, keys, campaign_id)
+        after = mentions(_readable(codec, waiting), _readable(codec, kept))
     kinds = [(digest, after.get(digest, GONE)) for digest in parts.attached]
     return [word for digest, kind in kinds if kind != parts.attached[digest] for word in (digest, kind)]
 
 
-def mentions(codec: Frames, waiting: Iterable[bytes], kept: Iterable[bytes]) -> dict[str, str]:
-    """The files that these frames of a chunk mention, and as what."""
-    found = {digest: KEPT for frame in kept for digest in digests_in(codec.restore(frame))}
-    return found | {digest: WAITING for frame in waiting for digest in digests_in(codec.restore(frame))}
+def mentions(waiting: Iterable[bytes], kept: Iterable[bytes]) -> dict[str, str]:
+    """The files that these messages of a chunk mention, and as what."""
+    found = {digest: KEPT for message in kept for digest in digests_in(message)}
+    return found | {digest: WAITING for message in waiting for digest in digests_in(message)}
+
+
+def _readable(codec: Frames, frames: Iterable[bytes]) -> Iterator[bytes]:
+    """The messages of these frames. One that is damaged is sent to nobody, and needs no file."""
+    for frame in frames:
+        with suppress(ValueError):
+            yield codec.restore(frame)

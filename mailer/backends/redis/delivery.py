@@ -36,8 +36,8 @@ CODECS_KEPT = 16
 """Campaigns whose codec a worker keeps at hand, those used last; one takes some 100 kB."""
 
 
-BARRED = b"barred"
-"""What `claim.lua` answers while the gate is closed."""
+RUNNING, BARRED = b"running", b"barred"
+"""What `claim.lua` answers in front: the state of the campaign, or that the gate is closed."""
 
 
 class Doorkeeper(Protocol):
@@ -115,6 +115,9 @@ class RedisDelivery:
         taken = {int(index): value for index, value in zip(answer[2::2], answer[3::2], strict=True)}
         claim = Claim(campaign_id=campaign.id, chunk=chunk, token=token, redis_ms=now)
         if not taken:
+            if answer[0] != RUNNING:
+                # The answer to an earlier try of this call may be lost: what it was granted is nobody's now.
+                await self._give_back(campaign.id, chunk, token, crashed=False)
             return claim
         async with self._redis.pipeline(transaction=False) as pipe:
             for part in "mao":
@@ -161,6 +164,8 @@ class RedisDelivery:
         codec = self._frames.pop(campaign_id, None)
         if codec is None:
             codec = await read_frames(self._redis, self._keys, campaign_id)
+            if not codec.has_reference:
+                raise ValueError(f"the reference message of {campaign_id} is missing")
         self._frames[campaign_id] = codec
         while len(self._frames) > CODECS_KEPT:
             del self._frames[next(iter(self._frames))]

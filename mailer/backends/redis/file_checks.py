@@ -26,8 +26,9 @@ class Files:
 
     def count(self, parts: "ChunkParts") -> list[str]:
         """Count those of a chunk. Returns what is wrong with it, in words."""
+        restore = self.codec.restore
         try:
-            found = mentions(self.codec, parts.messages.values(), parts.kept.values())
+            found = mentions(map(restore, parts.messages.values()), map(restore, parts.kept.values()))
         except UNREADABLE as error:
             return [f"chunk {parts.number}: a message cannot be read: {str(error) or type(error).__name__}"]
         self.mentioned.update(list(found))

@@ -21,6 +21,7 @@ class Frames:
     """
 
     def __init__(self, reference: bytes) -> None:
+        self.has_reference = bool(reference)
         self._codec = Codec(LEVEL, reference)
 
     def compress(self, content: bytes) -> bytes:

@@ -122,16 +122,15 @@ class SmtpSession:
         """
         announced = self._take_announced(envelope)
         answers: dict[str, Answer] = {}
-        offer = announced
-        if offer is None:
+        if announced is None:
             unsendable = find_unsendable(envelope, data, self._capabilities)
             if unsendable:
                 answers.update(unsendable)
                 rest = tuple(address for address in envelope.recipients if address not in unsendable)
                 envelope = Envelope(envelope.reverse_path, rest)
-            offer = commands.Offer.of(envelope, data, self._capabilities)
         seconds = 0.0
         if envelope.recipients:
+            offer = announced or commands.Offer.of(envelope, data, self._capabilities)
             next_offer = self._offer_ahead(following)
             transaction = Transaction(
                 self._conversation,
