@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-KEEP_S = 15.0
+KEEP_S = 10.0
 """How long an operation is kept at least: a rollback costs the last second or two."""
 MOST_KEPT = 100_000
 """So many are kept at most; the oldest answered ones go first."""
