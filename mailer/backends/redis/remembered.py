@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-KEEP_S = 10.0
-"""How long an operation is kept at least: a rollback costs the last second or two."""
+KEEP_S = 15.0
+"""How long an operation is kept at least: a rollback costs the last second or two. `beat.lua` counts on it: more than
+that is a loss that a person has to look at."""
 MOST_KEPT = 100_000
 """So many are kept at most; the oldest answered ones go first."""
 
