@@ -23,6 +23,7 @@ from mailer.flow.preparation import Prepared
 from mailer.flow.problems import BadRowsError
 from mailer.interfaces.rendering import Job, Occupation, Packed, Renderers
 from mailer.interfaces.source import Row
+from mailer.policy.dot_stuffing import unstuff
 from mailer.vocabulary.errors import SourceError, UsageError
 from mailer.vocabulary.recipient import State
 from mailer.worker.rendering import start_renderers
@@ -62,7 +63,8 @@ def made(prepared: Prepared, renderers: Renderers | None = None, *, after: int =
     for batch in rows if renderers is None else rendered_ahead(rows, renderers, intake):
         built = intake.build(batch)
         for draft in built.drafts:
-            content = frames.restore(draft.content) if isinstance(draft.content, Packed) else draft.content
+            packed = isinstance(draft.content, Packed)
+            content = unstuff(frames.restore(draft.content)) if packed else draft.content
             found.append(replace(draft, content=content))
         found += [built.left_out, built.unescaped, built.repeated, built.twins]
         found += [(problem.row, problem.email, str(problem.error), problem.error.where) for problem in built.problems]
