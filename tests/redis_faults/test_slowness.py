@@ -32,7 +32,7 @@ async def test_a_server_that_takes_a_fifth_of_the_lease_for_each_command_is_slow
             campaign = await submit(ledgers, relay, [f"p{row}@x.test" for row in range(12)], connections=2, chunk=6)
             async with logged() as logs, at_work(ledgers, 2, lease_s=1.2):
                 line.down.delay_s = 0.24
-                await until(lambda: finished(ledgers, campaign.id), within=30)
+                await until(lambda: finished(ledgers, campaign.id), within=60)
                 line.down.delay_s = 0.0
             assert "E514" not in troubles(logs)
             status = await sound(ledgers, campaign)
