@@ -23,10 +23,7 @@ recipients = "recipients.csv"
 MAILER = (sys.executable, "-m", "mailer")
 CHECK = "status"
 DEFAULTS: Mapping[str, str] = {}
-TUNED = {
-    "MAILER_SMTP__PIPELINING": "full",
-    "MAILER_SMTP__MAX_MESSAGES_PER_CONNECTION": "10000",
-}
+TUNED = {"MAILER_SMTP__PIPELINING": "full", "MAILER_SMTP__MAX_MESSAGES_PER_CONNECTION": "10000"}
 """For a relay of one's own: as few round trips and connections as there can be."""
 RECORD_S = 15.0
 """For the last outcomes to be recorded after the sink has everything."""

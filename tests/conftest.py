@@ -65,7 +65,7 @@ def pytest_collection(session: pytest.Session) -> None:
         here = Path(__file__).parent
         paths = sorted(path.relative_to(here.parent).with_suffix("") for path in here.rglob("test_*.py"))
         for path in paths[int(ours["workerid"].removeprefix("gw")) :: ours["workercount"]]:
-            # What is wrong with one is said when it is collected.
+            # Nothing is hidden: it is imported again when it is collected, and what is wrong with it is said then.
             with suppress(Exception, pytest.skip.Exception):
                 import_module(".".join(path.parts))
     elif config.getoption("dist", "no") != "no":

@@ -1,4 +1,4 @@
-"""A hundred messages or more that travel together, and a worker's claim on their recipients."""
+"""Messages that travel together, some hundreds at most, and a worker's claim on their recipients."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,12 +1,19 @@
 """Chunks: small ones first, so that every worker has some; larger ones when there are plenty."""
 
+from collections.abc import Sequence
 from itertools import chain, pairwise
 
 import pytest
 
 from mailer.backends.sources.iterable import IterableSource
 from mailer.flow.chunking import size_after
+from mailer.flow.counts import Counts
 from mailer.flow.passes import Passes
+from mailer.flow.storing import Storing
+from mailer.vocabulary.campaign import Campaign
+from mailer.vocabulary.chunk import Draft
+from mailer.vocabulary.settings import QueueSettings
+from tests.ledger.campaigns import proposal
 
 
 @pytest.mark.parametrize(
@@ -24,3 +31,22 @@ def test_a_long_list_is_read_once_and_in_growing_batches() -> None:
     sizes = [len(batch) for batch in batches]
     assert (sizes[0], max(sizes)) == (100, 300)
     assert all(one <= other for one, other in pairwise(sizes[:-1]))
+
+
+class Shelf:
+    """What stands for a ledger: it takes every chunk, and remembers how large it was."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    async def accept(self, _campaign: Campaign, drafts: Sequence[Draft]) -> frozenset[int]:
+        self.sizes.append(len(drafts))
+        return frozenset()
+
+
+async def test_rows_with_copies_go_in_small_chunks_as_well() -> None:
+    shelf, counts = Shelf(), Counts()
+    drafts = [Draft(row=row, email=f"{word}{row}@x.test", content=b"x") for row in range(100) for word in ("to", "cc")]
+    storing = Storing(shelf, QueueSettings())  # type: ignore[arg-type]  # (nothing else of the ledger is used)
+    assert await storing.store(proposal(), drafts, counts)
+    assert (shelf.sizes, counts.new) == ([100, 100], 200)

@@ -394,6 +394,22 @@ async def test_a_chunk_that_cannot_be_read_stays_with_nobody(ledgers: Ledgers, g
     assert (await checked(ledgers, campaign)).totals.sent == 2
 
 
+async def test_without_the_reference_message_nobody_is_failed_at_once(ledgers: Ledgers) -> None:
+    """All messages lean on it: whoever puts it back finds everybody waiting."""
+    campaign = await running(ledgers, drafts([1, 2]))
+    key = ledgers.keys.base(campaign.id) + "ref"
+    reference = await ledgers.redis.get(key)
+    assert reference is not None
+    await ledgers.redis.unlink(key)
+    async with hand(ledgers) as worker:
+        with pytest.raises(ValueError, match="reference message"):
+            await worker.claim(campaign)
+        assert await states(ledgers, campaign) == ["queued", "queued"]
+        await ledgers.redis.set(key, reference)
+        await worker.finish(await worker.claim(campaign), SENT)
+    assert (await checked(ledgers, campaign)).totals.sent == 2
+
+
 async def test_nobody_leads_where_there_is_no_ledger(ledgers: Ledgers) -> None:
     assert not await ledgers.fleet.lead("one")
     assert await all_keys(ledgers) == []

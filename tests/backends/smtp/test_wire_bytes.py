@@ -39,9 +39,10 @@ async def test_an_address_that_could_end_the_command_is_never_said(
     assert relay.verbs()[3:] == ["MAIL", "RCPT", "DATA", "BODY", "DOT"]
 
 
-async def test_a_hostile_sender_is_never_said(relay: ScriptedRelay, connect: Connect) -> None:
+@pytest.mark.parametrize("sender", ["a@x.test>\r\nRSET", "\ud800@x.test"])
+async def test_a_hostile_sender_is_never_said(relay: ScriptedRelay, connect: Connect, sender: str) -> None:
     session = await connect(relay)
-    transmission = await session.transmit(Envelope("a@x.test>\r\nRSET", (GOOD,)), dot_stuff(CONTENT), Permit())
+    transmission = await session.transmit(Envelope(sender, (GOOD,)), dot_stuff(CONTENT), Permit())
     assert isinstance(transmission.answers[GOOD], Unsendable)
     assert "MAIL" not in relay.verbs()
 
