@@ -39,7 +39,6 @@ def connect(url: str, *, patience: int = 3) -> Server:
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), patience),
         retry_on_error=list(PASSING),
         socket_connect_timeout=5,
-        socket_timeout=60,
         max_connections=64,
     )
     return cast("Server", Redis.from_pool(pool))

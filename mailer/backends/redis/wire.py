@@ -1,6 +1,7 @@
-"""Connections to the queue server whose commands are packed in C and sent without a task for each."""
+"""Connections to the queue server that spend little of their own on a call: no task and no time-out for each."""
 
 import asyncio
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,13 +10,20 @@ from redis import exceptions
 from redis.asyncio import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.connection import AbstractConnection
 
+REPLY_TIMEOUT_S = 60.0
+"""How long a reply may take; after that the connection is given up."""
+
 
 class _Swift(AbstractConnection):
-    """redis-py packs a command in Python and sends it through `asyncio.wait_for`.
+    """redis-py packs a command in Python, sends it through `asyncio.wait_for`, and has a time-out for each reply.
 
     That costs two thirds of a call, and in Python 3.11 `wait_for` forgets a cancellation that comes together with the
     end of what it waits for (gh-86296): a worker would not end when it is told to, about once in a hundred times.
     """
+
+    _alarm: asyncio.TimerHandle | None = None
+    _deadline = math.inf
+    """Of the reply that is waited for, by the clock of the loop."""
 
     def pack_command(self, *args: Any) -> list[bytes]:
         """A command in Redis's protocol."""
@@ -34,7 +42,7 @@ class _Swift(AbstractConnection):
                 command = command.encode()
             writer.writelines((command,) if isinstance(command, bytes) else command)
             if writer.transport.get_write_buffer_size():
-                async with asyncio.timeout(self.socket_timeout):
+                async with asyncio.timeout(REPLY_TIMEOUT_S):
                     await writer.drain()
         except TimeoutError:
             await self.disconnect(nowait=True)
@@ -45,6 +53,44 @@ class _Swift(AbstractConnection):
         except BaseException:
             await self.disconnect(nowait=True)
             raise
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        """The next reply. Raises redis-py's errors, a `TimeoutError` after `REPLY_TIMEOUT_S`."""
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.time() + REPLY_TIMEOUT_S
+        if self._alarm is None:
+            self._alarm = loop.call_at(self._deadline, self._ring)
+        try:
+            return await super().read_response(*args, **options)
+        except exceptions.ConnectionError:
+            if loop.time() >= self._deadline:
+                raise exceptions.TimeoutError("Timeout reading from socket") from None
+            raise
+        finally:
+            self._deadline = math.inf
+
+    def _ring(self) -> None:
+        """One timer goes on from reply to reply; whoever waits now may have begun later, and waits longer."""
+        self._alarm = None
+        if self._deadline == math.inf:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._deadline:
+            self._alarm = loop.call_at(self._deadline, self._ring)
+        elif self._writer is not None:
+            self._writer.transport.abort()
+
+    async def can_read_destructive(self) -> bool:
+        """True when something came that nobody asked for; redis-py looks before each command, with a time-out of 0."""
+        reader: Any = self._reader
+        return reader is None or reader.at_eof() or bool(reader._buffer)
+
+    async def disconnect(self, nowait: bool = False) -> None:
+        """Close it."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        await super().disconnect(nowait)
 
 
 class _SwiftTcp(_Swift, Connection):
