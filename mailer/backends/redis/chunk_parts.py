@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mailer.backends.redis.entries import Entry, Roster, read_entries, read_messages, read_roster
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from mailer.backends.redis.server import Server
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChunkParts:
     """What stands in Redis for a chunk, as bytes; each property decodes one key and may raise `ValueError`."""
 
@@ -28,7 +29,7 @@ class ChunkParts:
     attached: dict[str, str]
     """The files that its messages mention, and as what (see `attachments`)."""
 
-    @property
+    @cached_property
     def roster(self) -> Roster | None:
         """Who is not packed, or None when everybody is."""
         return read_roster(self.roster_blob) if self.roster_blob is not None else None

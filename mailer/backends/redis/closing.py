@@ -40,7 +40,9 @@ async def pack_chunk(redis: "Server", keys: "Keys", campaign_id: str, chunk: int
             entry.index: frames[entry.index] for entry in done if entry.letter in KEPT_FRAMES and entry.index in frames
         }
         closed = frozenset(entry.index for entry in everyone)
-        left = b"".join(frame(event) for event in read_events(parts.outcomes) if event.index not in closed)
+        left = b""
+        if len(done) < len(parts.values):
+            left = b"".join(frame(event) for event in read_events(parts.outcomes) if event.index not in closed)
         waiting = {index: frame_ for index, frame_ in frames.items() if index not in gone}
         files = await changed_in(redis, keys, campaign_id, parts, waiting.values(), keep.values())
         packed = bool(

@@ -18,9 +18,9 @@ _IN_DOUBT = "I"
 
 def add_late(packed: Iterable[Entry], log: bytes) -> bool:
     """Put what `o:n` has of packed recipients into their histories, once each. True when there is something."""
-    if not log:
-        return False
     entries: Mapping[int, Entry] = {entry.index: entry for entry in packed}
+    if not (log and entries):
+        return False
     found = False
     for event in read_events(log):
         if (entry := entries.get(event.index)) is not None:
