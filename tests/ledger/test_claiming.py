@@ -4,6 +4,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from mailer.backends.redis.ledgers import Ledgers
@@ -309,10 +310,10 @@ async def test_one_call_with_many_operations_answers_each_of_them(ledgers: Ledge
     async with hand(ledgers) as worker:
         claim = await worker.claim(campaign)
     keys = [ledgers.keys.campaign(campaign.id), ledgers.keys.suppressed]
-    marks: list[str | int] = [word for index in (0, 1, 7) for word in ("m", 0, index, claim.token, "a@x.test")]
-    outcome: list[str | int | bytes] = ["o", 0, 0, claim.token, "S", 1, 0, b"", "a@x.test", b""]
+    marks = [(0, index, claim.token, "a@x.test") for index in (0, 1, 7)]
+    words = msgspec.msgpack.encode([*marks, (0, 0, claim.token, "a@x.test", "S", 1, 0, "")])
     base = ledgers.keys.base(campaign.id)
-    assert await TRANSITION(ledgers.redis, keys, base, *marks, *outcome) == [1, 1, 0, 1]
+    assert await TRANSITION(ledgers.redis, keys, base, words, b"") == [1, 1, 0, 1]
 
 
 @pytest.mark.parametrize("seed", [0, *thorough(1, 2, 3)])

@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 import pytest
 import structlog.testing
 
@@ -183,4 +184,5 @@ async def test_a_script_the_server_forgot_is_sent_again(ledgers: Ledgers) -> Non
     campaign = await running(ledgers, drafts([1]))
     await cast("Redis", ledgers.redis).script_flush()
     keys = [ledgers.keys.campaign(campaign.id), ledgers.keys.suppressed]
-    assert await TRANSITION(ledgers.redis, keys, ledgers.keys.base(campaign.id), "m", 0, 0, "nobody", "a@x.test") == [0]
+    words = msgspec.msgpack.encode([(0, 0, "nobody", "a@x.test")])
+    assert await TRANSITION(ledgers.redis, keys, ledgers.keys.base(campaign.id), words) == [0]

@@ -16,7 +16,7 @@ async def test_an_outcome_takes_the_place_of_its_mark() -> None:
     memory = Memory()
     for index, letter in ((0, "g"), (1, "g"), (0, "S")):
         memory.keep(operation(index, letter))
-    assert remembered(memory) == [(1, "g"), (0, "S")]
+    assert remembered(memory) == [(0, "S"), (1, "g")]
     assert list(memory.by_chunk()) == [("news", 0)]
 
 

@@ -199,7 +199,7 @@ class RedisDelivery:
                 counted=int(outcome.counted and outcome.state is not State.QUEUED),
                 due_ms=outcome.due_ms if outcome.due_ms is not None else 0,
                 event=b"" if quiet else frame(event_of(recipient.index, outcome, facts)),
-                note=suppression_note(outcome, claim) if outcome.suppress else b"",
+                note=suppression_note(outcome, claim) if outcome.suppress else "",
                 claimed_ms=claim.redis_ms,
                 heard=unanswered.fewer,
             )

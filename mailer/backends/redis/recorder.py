@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 from redis import exceptions
 
@@ -30,6 +31,8 @@ GRACE_S = 5.0
 
 WON, LATE, NOT_RUNNING, SUPPRESSED, LOST = 1, 2, -1, -2, 0
 """Answers of `transition.lua`."""
+
+_encode = msgspec.msgpack.Encoder().encode
 
 log = structlog.get_logger("mailer.ledger")
 
@@ -133,10 +136,11 @@ class Recorder:
     async def _send(self, batch: list[Operation]) -> list[int] | None:
         """The answers, or None when Redis could not be asked or did not write."""
         campaign_id = batch[0].campaign_id
-        arguments = [argument for operation in batch for argument in operation.arguments]
+        words = _encode([operation.words for operation in batch])
+        events = [operation.event for operation in batch if not operation.is_mark]
         keys = [self._keys.campaign(campaign_id), self._keys.suppressed]
         try:
-            answers: list[int] = await TRANSITION(self._redis, keys, self._keys.base(campaign_id), *arguments)
+            answers: list[int] = await TRANSITION(self._redis, keys, self._keys.base(campaign_id), words, *events)
         except (*PASSING, exceptions.ResponseError) as error:
             if str(error).startswith("NOCAMPAIGN"):
                 log.error("ledger is gone", campaign=campaign_id, outcomes=len(batch))

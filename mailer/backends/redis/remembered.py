@@ -22,9 +22,6 @@ MOST_KEPT = 100_000
 
 log = structlog.get_logger("mailer.ledger")
 
-Place = tuple[str, int]
-"""Token and index: one attempt at one recipient. A token is of one claim, and so of one chunk."""
-
 
 class Operation(Struct, eq=False, gc=False):
     """One mark or outcome. A mark leads to the letter `g` and leaves nothing behind."""
@@ -44,7 +41,7 @@ class Operation(Struct, eq=False, gc=False):
     """When a deferred recipient is due."""
     event: bytes = b""
     """What it appends to the chunk's events; empty for a release nobody needs to know of."""
-    note: bytes = b""
+    note: str = ""
     """What it puts on the suppression list; mostly empty."""
     claimed_ms: int = 0
     """When its claim was made, by the clock of the queue server."""
@@ -67,20 +64,18 @@ class Operation(Struct, eq=False, gc=False):
         return self.granted is not None and self.granted.done()
 
     @property
-    def arguments(self) -> "tuple[str | bytes | int, ...]":
-        """As `transition.lua` reads it."""
+    def words(self) -> "tuple[str | int, ...]":
+        """As `transition.lua` reads it, but for the event."""
         if self.letter == "g":
-            return ("m", self.chunk, self.index, self.token, self.address)
+            return (self.chunk, self.index, self.token, self.address)
         return (
-            "o",
             self.chunk,
             self.index,
             self.token,
+            self.address,
             self.letter,
             self.counted,
             self.due_ms,
-            self.event,
-            self.address,
             self.note,
         )
 
@@ -116,41 +111,50 @@ class Memory:
     def __init__(self, *, keep_s: float = KEEP_S, most: int = MOST_KEPT) -> None:
         self._keep_s = keep_s
         self._most = most
-        self._kept: dict[Place, Operation] = {}
+        self._kept: dict[str, dict[int, Operation]] = {}  # by the claim's token and the index in its chunk
+        self._count = 0
 
     def keep(self, operation: Operation) -> None:
         """Remember an operation in place of what was remembered of the same attempt."""
-        place = (operation.token, operation.index)
-        self._kept.pop(place, None)
         operation.kept_at = time.monotonic()
-        self._kept[place] = operation
-        if (excess := len(self._kept) - self._most) > 0:
+        of_claim = self._kept.get(operation.token)
+        if of_claim is None:
+            of_claim = self._kept[operation.token] = {}
+        before = len(of_claim)
+        of_claim[operation.index] = operation
+        self._count += len(of_claim) - before
+        if (excess := self._count - self._most) > 0:
             self._drop(excess)
 
     def forget(self) -> None:
         """Forget what is old. To be called while the server is known not to have been started again since."""
-        self._drop(len(self._kept), before=time.monotonic() - self._keep_s)
+        self._drop(self._count, before=time.monotonic() - self._keep_s)
 
     def _drop(self, most: int, *, before: float = math.inf) -> None:
         """Drop the oldest, but not what nobody has written yet, whatever its age."""
-        gone: list[Place] = []
-        for place, oldest in self._kept.items():
-            if len(gone) == most or oldest.kept_at >= before:
-                break
-            if oldest.is_answered:
-                gone.append(place)
-        for place in gone:
-            del self._kept[place]
+        for token, of_claim in list(self._kept.items()):
+            gone: list[int] = []
+            for index, oldest in of_claim.items():
+                if len(gone) == most or oldest.kept_at >= before:
+                    break
+                if oldest.is_answered:
+                    gone.append(index)
+            for index in gone:
+                del of_claim[index]
+            if not of_claim:
+                del self._kept[token]
+            self._count -= len(gone)
+            most -= len(gone)
 
     def __iter__(self) -> Iterator[Operation]:
-        return iter(list(self._kept.values()))
+        return iter([operation for of_claim in self._kept.values() for operation in of_claim.values()])
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return self._count
 
     def by_chunk(self) -> Mapping[tuple[str, int], list[Operation]]:
-        """Everything remembered, oldest first, by campaign and chunk."""
+        """Everything remembered, by campaign and chunk."""
         found: dict[tuple[str, int], list[Operation]] = {}
-        for operation in self._kept.values():
+        for operation in self:
             found.setdefault((operation.campaign_id, operation.chunk), []).append(operation)
         return found

@@ -36,11 +36,11 @@ class Suppression(msgspec.Struct, frozen=True, kw_only=True):
     campaign: str | None = None
 
 
-def suppression_note(outcome: "Outcome", claim: "Claim") -> bytes:
+def suppression_note(outcome: "Outcome", claim: "Claim") -> str:
     """The entry that a permanent refusal of an address leaves behind."""
     reason = str(outcome.reply) if outcome.reply is not None else outcome.reason or "refused"
     note = Suppression(reason=reason[:200], since_ms=claim.redis_ms, campaign=claim.campaign_id)
-    return msgspec.json.encode(note)
+    return msgspec.json.encode(note).decode()
 
 
 _decode = msgspec.json.Decoder(Suppression).decode

@@ -1,7 +1,8 @@
 -- Marks and outcomes of many connections, in order, each a compare-and-set on (state, token). Safe to repeat.
--- KEYS: c, suppressed. ARGV: base, then per operation:
---   'm', chunk, index, token, address                                  the `sending` mark
---   'o', chunk, index, token, letter, counted, due ms, event, address, suppression note     an outcome
+-- KEYS: c, suppressed. ARGV: base, the operations in one piece (msgpack: a word of its own for each of theirs costs both sides
+-- more than all the rest), and the event of each outcome among them. An operation is
+--   chunk, index, token, address                                                    the `sending` mark, or
+--   chunk, index, token, address, letter, counted, due ms, suppression note         an outcome.
 -- An outcome in doubt is queued again where the campaign wants that.
 -- Answers: mark 1 won, 0 somebody else's, -1 not running or without its list (`listed.lua`), -2 suppressed; outcome 1
 --   applied, 2 late, 0 somebody else's
@@ -26,12 +27,12 @@ local function is_doubt_of(f, index, token)
 end
 
 local now, deltas, answers, changed = now_ms(), {}, {}, false
-local i, last = 2, #ARGV
+local operations, events = cmsgpack.unpack(ARGV[2]), 2
 
 -- Each chunk is read once and written once, however many operations are about it.
 local parts = {}
-while i <= last do
-  local n, index = ARGV[i + 1], ARGV[i + 2]
+for _, operation in ipairs(operations) do
+  local n, index = operation[1], operation[2]
   local part = parts[n]
   if not part then
     part = {wanted = {}, values = {}, dirty = {}, events = {}}
@@ -41,27 +42,25 @@ while i <= last do
     part.values[index] = ''
     part.wanted[#part.wanted + 1] = index
   end
-  i = i + (ARGV[i] == 'm' and 5 or 10)
 end
 for n, part in pairs(parts) do
   local values = call('HMGET', base .. 's:' .. n, unpack(part.wanted))
   for k, index in ipairs(part.wanted) do part.values[index] = values[k] or '' end
 end
 
-i = 2
-while i <= last do
-  local n, index, token = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+for _, operation in ipairs(operations) do
+  local n, index, token, address, into = unpack(operation, 1, 5)
   local part = parts[n]
   local value = part.values[index]
   local letter, held = sub(value, 1, 1), sub(value, 5)
   local answer, becomes, event = 0, nil, ''
-  if ARGV[i] == 'm' then
+  if not into then
     if held == token and letter == 'g' then
       answer = 1
     elseif held == token and letter == 'c' then
       if state ~= 'running' or lost then
         answer = -1
-      elseif guarded and call('HEXISTS', suppressed, ARGV[i + 4]) == 1 then
+      elseif guarded and call('HEXISTS', suppressed, address) == 1 then
         answer = -2
       else
         becomes = 'g' .. sub(value, 2)
@@ -69,15 +68,15 @@ while i <= last do
         answer = 1
       end
     end
-    i = i + 5
   else
-    local into = ARGV[i + 4]
+    local counted, due, note = unpack(operation, 6, 8)
+    events = events + 1
     if held == token and (letter == 'c' or letter == 'g') then
       local attempts, tail = sub(value, 2, 3), token
-      if ARGV[i + 5] ~= '0' then
-        attempts = string.format('%02x', math.min(255, tonumber(attempts, 16) + tonumber(ARGV[i + 5])))
+      if counted ~= 0 then
+        attempts = string.format('%02x', math.min(255, tonumber(attempts, 16) + counted))
       end
-      event = ARGV[i + 7]
+      event = ARGV[events]
       if into == 'I' and is_sent_again(c, base .. 'o:' .. n, index) then
         event = event .. sent_again(index, now)
         into, tail = 'q', ''
@@ -88,12 +87,12 @@ while i <= last do
       elseif into == 'q' then
         tail = ''
       elseif into == 'd' then
-        tail = ARGV[i + 6]
+        tail = digits(due)
         call('ZADD', base .. 'due', 'LT', tail, n)
       end
       becomes = into .. attempts .. sub(value, 4, 4) .. tail
       -- What is lost stays lost with one entry more; only the first of all begins a list.
-      if ARGV[i + 9] ~= '' and redis.pcall('HSETNX', suppressed, ARGV[i + 8], ARGV[i + 9]) == 1
+      if note ~= '' and redis.pcall('HSETNX', suppressed, address, note) == 1
           and call('SETNX', kept, '1') == 1 then
         call('HSET', suppressed, '', '')
       end
@@ -105,10 +104,9 @@ while i <= last do
         or (value == '' and into ~= 'I' and is_doubt_of(base .. 'f:' .. n, index, token)) then
       -- The lease was over before the owner came back: his reply is kept beside the record and changes no state.
       -- Of a packed recipient it waits in o:n for the packer, who comes at the end of the run.
-      event = ARGV[i + 7]
+      event = ARGV[events]
       answer = 2
     end
-    i = i + 10
   end
   if becomes then
     part.values[index] = becomes
