@@ -32,6 +32,8 @@ def in_copies(recipients: Iterable[Claimed]) -> list[Copies]:
 
 def accepted_before(answers: Sequence[Answer]) -> list[int]:
     """For each answer, in the order of the envelope, how many recipients the relay had accepted at RCPT before it."""
+    if len(answers) == 1:
+        return [0]
     counts, accepted = [], 0
     for answer in answers:
         counts.append(accepted)

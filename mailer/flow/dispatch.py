@@ -62,7 +62,7 @@ class Dispatch:
         """The message as it goes out; None when there is none to send, and then that is on record."""
         if (data := await self._fill(run, copies)) is None:
             return None
-        envelope = Envelope(run.campaign.reverse_path, tuple(recipient.email for recipient in copies))
+        envelope = Envelope(run.campaign.reverse_path, tuple([recipient.email for recipient in copies]))
         return Letter(copies, MailObject(envelope, data))
 
     async def send(self, run: Run, session: Session, letter: Letter, following: Letter | None = None) -> None:
@@ -93,9 +93,10 @@ class Dispatch:
             await self._heed(run, ends)
             return
         # On record before anything is awaited: nobody who is stopped now may forget what the server said.
-        ends, cut, rest, asks_for_less, has_worked, is_over = [], [], [], False, False, False
+        attempt = self._attempt(run, begun_ms, transmission)
+        ends, cut, rest, asks_for_less, has_worked, is_over, is_quiet = [], [], [], False, False, False, True
         for recipient, answer, accepted in zip(copies, answers, accepted_before(answers), strict=True):
-            judgement = self._judge(run, recipient, answer, accepted)
+            judgement = _judged(run, recipient, answer, accepted, attempt.ended_ms)
             verdict = judgement.verdict
             asks_for_less |= verdict.slow_down
             is_over |= verdict.connection is Connection.CLOSE
@@ -107,9 +108,10 @@ class Dispatch:
             ):
                 rest.append(recipient)
             else:
-                self._conclude(run, recipient, judgement, begun_ms, transmission)
+                self._conclude(run, recipient, judgement.outcome, attempt)
                 if not (isinstance(answer, Withheld) and marks.are_refused_to_some):
                     ends.append(judgement)
+                    is_quiet &= verdict.move is Move.ACCEPTED
         _try_again(run, cut, tuple(rest))
         if asks_for_less:
             run.route.slowed(cuts)
@@ -119,7 +121,8 @@ class Dispatch:
             run.route.breaker = run.route.breaker.succeeded()
             if not asks_for_less:
                 run.route.room.worked(cuts)
-        if cut or not all(self._is_quiet(run, end) for end in ends):
+        # Nearly all ends mean nothing for anybody else.
+        if cut or not is_quiet or run.campaign.id in self._content:
             await self._heed(run, ends, was_cut=bool(cut))
 
     async def _fill(self, run: Run, copies: Copies) -> MailData | None:
@@ -147,29 +150,15 @@ class Dispatch:
 
     def _break_off(self, run: Run, copies: Copies, answer: Answer, begun_ms: int) -> list[Judgement]:
         """Put on record that the transaction ended without anybody's answer."""
-        judgements = [self._judge(run, recipient, answer, 0) for recipient in copies]
+        attempt = self._attempt(run, begun_ms, None)
+        judgements = [_judged(run, recipient, answer, 0, attempt.ended_ms) for recipient in copies]
         for recipient, judgement in zip(copies, judgements, strict=True):
-            self._conclude(run, recipient, judgement, begun_ms, None)
+            self._conclude(run, recipient, judgement.outcome, attempt)
         return judgements
 
-    def _judge(self, run: Run, recipient: Claimed, answer: Answer, accepted: int) -> Judgement:
-        return judge(
-            answer,
-            attempt=recipient.attempts + 1,
-            accepted_ms=recipient.accepted_ms,
-            now_ms=run.now_ms(),
-            settings=run.campaign.delivery,
-            jitter=random.uniform(-1, 1),  # noqa: S311 (jitter)
-            interrupted_before=recipient.index in run.cut_before,
-            protocol_errors_before=recipient.protocol_errors,
-            accepted_before=accepted,
-        )
-
-    def _conclude(
-        self, run: Run, recipient: Claimed, judgement: Judgement, begun_ms: int, transmission: Transmission | None
-    ) -> None:
-        """Put the end of one attempt on record."""
-        attempt = Attempt(
+    def _attempt(self, run: Run, begun_ms: int, transmission: Transmission | None) -> Attempt:
+        """The facts of an attempt that has just ended; they are the same for all recipients of the message."""
+        return Attempt(
             begun_ms=begun_ms,
             ended_ms=run.now_ms(),
             smtp_ms=round(transmission.seconds * 1000) if transmission is not None else None,
@@ -177,9 +166,12 @@ class Dispatch:
             tls=transmission.tls if transmission is not None else None,
             worker=self._worker,
         )
-        self.record(run, recipient, judgement.outcome, attempt)
+
+    def _conclude(self, run: Run, recipient: Claimed, outcome: Outcome, attempt: Attempt) -> None:
+        """Put the end of one attempt on record."""
+        self.record(run, recipient, outcome, attempt)
         if self._is_telling:
-            _log_attempt(run, recipient, judgement.outcome, attempt)
+            _log_attempt(run, recipient, outcome, attempt)
 
     def record(self, run: Run, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
         """Write the end of this run for one recipient."""
@@ -187,10 +179,6 @@ class Dispatch:
         if outcome.state is not State.QUEUED:
             self.counts[outcome.state] += 1
         self._ledger.record(run.claim, recipient, outcome, attempt)
-
-    def _is_quiet(self, run: Run, end: Judgement) -> bool:
-        """True for an end that means nothing for anybody else, as nearly all do."""
-        return end.verdict.move is Move.ACCEPTED and run.campaign.id not in self._content
 
     async def _heed(self, run: Run, ends: Sequence[Judgement], *, was_cut: bool = False) -> None:
         """What an end means for others: the route rests, the campaign pauses, the content breaker opens."""
@@ -225,6 +213,20 @@ class Dispatch:
         run.stop()
         if await self._ledger.pause(run.campaign.id, reason, by):
             log.error("campaign paused", campaign=run.campaign.id, reason=reason)
+
+
+def _judged(run: Run, recipient: Claimed, answer: Answer, accepted: int, now_ms: int) -> Judgement:
+    return judge(
+        answer,
+        attempt=recipient.attempts + 1,
+        accepted_ms=recipient.accepted_ms,
+        now_ms=now_ms,
+        settings=run.campaign.delivery,
+        jitter=2 * random.random() - 1,  # noqa: S311 (jitter)
+        interrupted_before=recipient.index in run.cut_before,
+        protocol_errors_before=recipient.protocol_errors,
+        accepted_before=accepted,
+    )
 
 
 def _try_again(run: Run, cut: Sequence[Claimed], rest: Copies) -> None:

@@ -6,6 +6,7 @@ To look for a line that begins with a dot takes a worker as long as TLS: it is d
 from mailer.vocabulary.envelope import MailData
 
 END = b".\r\n"
+_LAST = b"\r\n" + END
 
 
 def dot_stuff(content: bytes) -> MailData:
@@ -26,7 +27,7 @@ def unstuff(data: MailData) -> bytes:
 
 def is_complete(data: bytes) -> bool:
     """True when it ends as data has to end: a server would wait for ever for the rest."""
-    return data.endswith(b"\r\n" + END) or data == END
+    return data.endswith(_LAST) or data == END
 
 
 def size_of(data: MailData, limit: int | None = None) -> int:

@@ -17,7 +17,7 @@ class Envelope(Struct, frozen=True, gc=False):
     @property
     def needs_smtputf8(self) -> bool:
         """True when an address has a local part that only RFC 6531 can carry."""
-        return not (self.reverse_path.isascii() and all(address.isascii() for address in self.recipients))
+        return not self.reverse_path.isascii() or not "".join(self.recipients).isascii()
 
 
 class MailObject(Struct, frozen=True, gc=False):

@@ -80,4 +80,6 @@ def sanitise(raw: bytes | str) -> str:
         text = raw[: 4 * MAX_TEXT].decode("utf-8", "backslashreplace")
     else:
         text = raw[: 4 * MAX_TEXT].encode("utf-8", "backslashreplace").decode("utf-8")
-    return _CONTROLS.sub(" ", text).strip()[:MAX_TEXT]
+    if not text.isprintable():
+        text = _CONTROLS.sub(" ", text)
+    return text.strip()[:MAX_TEXT]

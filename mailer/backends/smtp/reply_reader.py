@@ -30,16 +30,15 @@ class ReplyReader:
     def feed(self, data: bytes) -> Iterator[Reply]:
         """Every reply that is complete now, in order. Raises `MalformedReplyError` behind the last good one."""
         *lines, self._tail = (self._tail + data).split(b"\n")
-        for line in lines:
-            reply = self._take(line.removesuffix(b"\r"))
+        for ended in lines:
+            line = ended.removesuffix(b"\r")
+            reply = (_whole(line) if not self._texts else None) or self._take(line)
             if reply is not None:
                 yield reply
         if len(self._tail) > MAX_LINE:
             raise MalformedReplyError(f"reply line longer than {MAX_LINE} bytes")
 
     def _take(self, line: bytes) -> Reply | None:
-        if not self._texts and (reply := _whole(line)) is not None:
-            return reply
         if len(line) > MAX_LINE:
             raise MalformedReplyError(f"reply line longer than {MAX_LINE} bytes")
         match = _LINE.fullmatch(line)

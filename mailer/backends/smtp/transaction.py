@@ -223,7 +223,8 @@ def _fits(phase: Phase, reply: Reply) -> bool:
 
 def _ask(permit: Permit) -> asyncio.Future[bool]:
     try:
-        return asyncio.ensure_future(permit())
+        asked = permit()
+        return asked if isinstance(asked, asyncio.Future) else asyncio.ensure_future(asked)
     except PermitUnavailableError as error:
         unavailable = asyncio.get_running_loop().create_future()
         unavailable.set_exception(error)
