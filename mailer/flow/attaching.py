@@ -38,8 +38,6 @@ class Attaching:
 
         Raises `FileMissingError`, and what a ledger that is away raises.
         """
-        if data.find(b"\0") < 0:
-            return data
         return MailData(fill(data, {digest: await self._body(campaign, digest) for digest in digests_in(data)}))
 
     async def _body(self, campaign: "Campaign", digest: str) -> bytes:

@@ -57,7 +57,7 @@ class Delivery:
         """Send what is queued or due in this chunk. Every end is recorded; only cancellation raises."""
         if self._draining:
             return
-        campaign = (await self._ledger.status(campaign_id)).campaign
+        campaign = await self._ledger.campaign(campaign_id)
         try:
             route = self._route_of(campaign)
         except MailerError as error:

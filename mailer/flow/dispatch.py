@@ -13,6 +13,7 @@ from mailer.flow.attaching import Attaching, FileMissingError
 from mailer.flow.copies import Copies, Marks, accepted_before
 from mailer.flow.run import Run
 from mailer.interfaces.session import Session
+from mailer.policy.attachment_marks import has_marks
 from mailer.policy.breaker import ContentBreaker
 from mailer.policy.judging import Judgement, judge
 from mailer.vocabulary.campaign import PausedBy
@@ -60,8 +61,16 @@ class Dispatch:
 
     async def prepared(self, run: Run, copies: Copies) -> Letter | None:
         """The message as it goes out; None when there is none to send, and then that is on record."""
-        if (data := await self._fill(run, copies)) is None:
+        try:
+            data = self._ledger.mail_data(run.claim, copies[0])
+        except ValueError as error:
+            self._fail(run, copies, "damaged", error)
             return None
+        if has_marks(data):
+            filled = await self._fill(run, copies, data)
+            if filled is None:
+                return None
+            data = filled
         envelope = Envelope(run.campaign.reverse_path, tuple([recipient.email for recipient in copies]))
         return Letter(copies, MailObject(envelope, data))
 
@@ -125,13 +134,8 @@ class Dispatch:
         if cut or not is_quiet or run.campaign.id in self._content:
             await self._heed(run, ends, was_cut=bool(cut))
 
-    async def _fill(self, run: Run, copies: Copies) -> MailData | None:
+    async def _fill(self, run: Run, copies: Copies, data: MailData) -> MailData | None:
         """The message with its files, or None."""
-        try:
-            data = self._ledger.mail_data(run.claim, copies[0])
-        except ValueError as error:
-            self._fail(run, copies, "damaged", error)
-            return None
         try:
             return await self._attaching.fill(run.campaign, data)
         except FileMissingError as error:

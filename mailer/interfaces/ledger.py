@@ -96,8 +96,8 @@ class IntakeLedger(Protocol):
 class DeliveryLedger(Protocol):
     """What a worker needs."""
 
-    async def status(self, campaign_id: str) -> CampaignStatus:
-        """Where the campaign stands. Raises `UsageError` E109 when there is none."""
+    async def campaign(self, campaign_id: str) -> Campaign:
+        """What was accepted. Raises `UsageError` E109 when there is none."""
 
     async def claim(self, campaign: Campaign, chunk: int) -> Claim:
         """Take the recipients of a chunk that are queued or due. Empty when there are none or it is not running."""

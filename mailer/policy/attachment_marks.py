@@ -14,6 +14,11 @@ def mark(digest: str) -> bytes:
     return b"\0" + digest.encode("ascii")
 
 
+def has_marks(content: bytes) -> bool:
+    """True when a file belongs into it."""
+    return b"\0" in content
+
+
 def digests_in(content: bytes) -> list[str]:
     """The files that a message carries, in their order, each once."""
     return list(dict.fromkeys(found.decode("ascii") for found in _MARK.findall(content)))

@@ -17,7 +17,7 @@ from mailer.vocabulary.recipient import State
 from mailer.vocabulary.reply import Reply
 
 if TYPE_CHECKING:
-    from mailer.vocabulary.campaign import Campaign, CampaignStatus
+    from mailer.vocabulary.campaign import Campaign
 
 
 class MemoryDelivery:
@@ -26,10 +26,10 @@ class MemoryDelivery:
     def __init__(self, books: Books) -> None:
         self._books = books
 
-    async def status(self, campaign_id: str) -> "CampaignStatus":
-        """Where the campaign stands."""
+    async def campaign(self, campaign_id: str) -> "Campaign":
+        """What was accepted."""
         with self._books.lock:
-            return self._books.book(campaign_id).status
+            return self._books.book(campaign_id).campaign
 
     async def claim(self, campaign: "Campaign", chunk: int) -> Claim:
         """Take the recipients of a chunk that are queued or due."""

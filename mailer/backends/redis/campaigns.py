@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from mailer.backends.redis.server import Server
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Campaign).decode
+_read_record = lru_cache(maxsize=16)(msgspec.json.Decoder(Campaign).decode)  # a worker reads it for every chunk
+_DROPPED = b"dropped"
 _read_ranges = msgspec.json.Decoder(tuple[tuple[int, int], ...]).decode
 
 
@@ -48,7 +50,7 @@ class Campaigns:
             opened: bytes | None = await OPEN(self.redis, [name], record, proposal.delivery.priority)
             if opened is not None:
                 with legible(campaign_id):
-                    standing = _decode(opened)
+                    standing = _read_record(opened)
                 if standing.key != proposal.key:
                     # Two campaigns drew the same id at the same moment; the later one draws again.
                     await FORGET(self.redis, [self.keys.by_key], proposal.key, campaign_id)
@@ -78,11 +80,19 @@ class Campaigns:
         known = await self.redis.hget(self.keys.by_key, key)
         return await self._standing(known.decode("utf-8", "replace")) if known is not None else None
 
+    async def campaign(self, campaign_id: str) -> Campaign:
+        """What was accepted under this id. Raises `UsageError` E109, `QueueError` E518."""
+        with legible(campaign_id):
+            record, state = await self.redis.hmget(self.keys.campaign(campaign_id), ["record", "state"])
+            if record is None or state == _DROPPED:
+                raise _unknown(campaign_id)
+            return _read_record(record)
+
     async def status(self, campaign_id: str) -> CampaignStatus:
         """Where a campaign stands. Raises `UsageError` E109, `QueueError` E518."""
         status = await self._standing(campaign_id)
         if status is None:
-            raise UsageError("E109", f"no campaign {campaign_id!r}", hint="mailer status   lists the ids")
+            raise _unknown(campaign_id)
         return status
 
     async def _standing(self, campaign_id: str) -> CampaignStatus | None:
@@ -94,13 +104,13 @@ class Campaigns:
             pipe.hgetall(self.keys.campaign(campaign_id))
             pipe.zrange(self.keys.base(campaign_id) + "due", 0, 0, withscores=True)
             fields, due = await pipe.execute()
-        if b"record" not in fields or fields[b"state"] == b"dropped":
+        if b"record" not in fields or fields[b"state"] == _DROPPED:
             return None
         text = {name.decode(): value.decode() for name, value in fields.items()}
         states = {name: int(text[name]) for name in Totals.__dataclass_fields__ if name in text}
         totals = Totals.of(states, invalid=states.pop("invalid", 0), duplicate=states.pop("duplicate", 0))
         return CampaignStatus(
-            campaign=_decode(fields[b"record"]),
+            campaign=_read_record(fields[b"record"]),
             state=CampaignState(text["state"]),
             totals=totals,
             source_complete=text["source_complete"] == "1",
@@ -182,6 +192,10 @@ class Campaigns:
         reason = f"missed: it was to begin at {time}"
         state = await BEGIN(self.redis, [self.keys.campaign(campaign_id)], at_ms, reason, PausedBy.SCHEDULE)
         return CampaignState(state.decode()) if state else None
+
+
+def _unknown(campaign_id: str) -> UsageError:
+    return UsageError("E109", f"no campaign {campaign_id!r}", hint="mailer status   lists the ids")
 
 
 def _other_content(standing: Campaign, proposal: Campaign) -> UsageError:

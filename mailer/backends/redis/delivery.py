@@ -30,7 +30,7 @@ from mailer.vocabulary.reply import Reply
 
 if TYPE_CHECKING:
     from mailer.backends.redis.jobs import Jobs
-    from mailer.vocabulary.campaign import Campaign, CampaignStatus, PausedBy
+    from mailer.vocabulary.campaign import Campaign, PausedBy
 
 CODECS_KEPT = 16
 """Campaigns whose codec a worker keeps at hand, those used last; one takes some 100 kB."""
@@ -77,9 +77,9 @@ class RedisDelivery:
         self._frames: dict[str, Frames] = {}
         self._unanswered: dict[str, Unanswered] = {}
 
-    async def status(self, campaign_id: str) -> "CampaignStatus":
-        """Where the campaign stands."""
-        return await self._campaigns.status(campaign_id)
+    async def campaign(self, campaign_id: str) -> "Campaign":
+        """What was accepted."""
+        return await self._campaigns.campaign(campaign_id)
 
     async def claim(self, campaign: "Campaign", chunk: int) -> Claim:
         """Take the recipients of a chunk that are queued or due."""

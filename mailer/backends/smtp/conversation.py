@@ -82,13 +82,15 @@ class Conversation(asyncio.Protocol):
             self._transcript.said(commands)
         self._transport.write(commands)
 
+    def reply_at_hand(self) -> Reply | None:
+        """The next reply, if it is there already."""
+        return self._replies.popleft() if self._replies else None
+
     async def reply(self, timeout: float) -> Reply:
         """The next reply, within `timeout` seconds, however slowly its bytes come.
 
         Replies that were complete before the conversation ended are still given. Raises `ConversationError`.
         """
-        if self._replies:
-            return self._replies.popleft()
         deadline = self._loop.time() + timeout
         while not self._replies:
             self.ensure_open()

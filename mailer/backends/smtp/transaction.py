@@ -181,7 +181,9 @@ class Transaction:
         self.phase = phase
         if not self._is_pipelined:
             self._conversation.write(command, replies=1)
-        reply = await self._conversation.reply(self._settings.command_timeout)
+        reply = self._conversation.reply_at_hand()
+        if reply is None:
+            reply = await self._conversation.reply(self._settings.command_timeout)
         if reply.code == 421:
             raise _ServiceClosingError(reply)
         if not _fits(phase, reply):
