@@ -154,7 +154,8 @@ class SmtpSession:
         self._transaction = transaction
         self._uses += 1
         try:
-            await self.freshen()
+            if self._owes_reset_reply:
+                await self.freshen()
             await transaction.run(permit)
         except BaseException:
             self._conversation.abort("cancelled")

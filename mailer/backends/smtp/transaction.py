@@ -95,7 +95,7 @@ class Transaction:
 
     async def _offer_envelope(self, permission: asyncio.Future[bool]) -> bool:
         """True when the relay waits for the message and we may send it."""
-        mail = await self._exchange(Phase.MAIL, self._offer.mail)
+        mail = self._at_hand(Phase.MAIL) or await self._exchange(Phase.MAIL, self._offer.mail)
         if not mail.is_positive:
             self._distrust(mail)
             self._answer_rest(Answered(Phase.MAIL, mail))
@@ -103,7 +103,7 @@ class Transaction:
                 await self._read_consequences()
             return False
         for address, command in self._offer.rcpts.items():
-            rcpt = await self._exchange(Phase.RCPT, command)
+            rcpt = self._at_hand(Phase.RCPT) or await self._exchange(Phase.RCPT, command)
             if rcpt.is_positive:
                 self._accepted.append(address)
             else:
@@ -112,7 +112,7 @@ class Transaction:
         reached("after_rcpt")
         if not self._is_pipelined and not (self._accepted and await self._is_permitted(permission)):
             return False
-        data = await self._exchange(Phase.DATA, commands.DATA)
+        data = self._at_hand(Phase.DATA) or await self._exchange(Phase.DATA, commands.DATA)
         if not self._accepted:
             # A no is a consequence of the refused RCPTs, and nobody is left to hear it (RFC 2920 section 3.1).
             if data.is_intermediate:
@@ -176,14 +176,20 @@ class Transaction:
                 self.aftermath = Aftermath.NEEDS_RESET
         self.has_announced = self._following is not None and self.aftermath is not Aftermath.SPOILED
 
+    def _at_hand(self, phase: Phase) -> Reply | None:
+        """The reply to a command that went out with others, if it is there already, as most are."""
+        reply = self._conversation.reply_at_hand()
+        return None if reply is None else self._heard(phase, reply)
+
     async def _exchange(self, phase: Phase, command: bytes) -> Reply:
         """Say a command, unless it went out with the others, and read its reply."""
         self.phase = phase
         if not self._is_pipelined:
             self._conversation.write(command, replies=1)
-        reply = self._conversation.reply_at_hand()
-        if reply is None:
-            reply = await self._conversation.reply(self._settings.command_timeout)
+        return self._heard(phase, await self._conversation.reply(self._settings.command_timeout))
+
+    def _heard(self, phase: Phase, reply: Reply) -> Reply:
+        self.phase = phase
         if reply.code == 421:
             raise _ServiceClosingError(reply)
         if not _fits(phase, reply):
