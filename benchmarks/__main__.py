@@ -134,7 +134,7 @@ def run_stages(asked: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from benchmarks.stages import stages, stages_table
 
     with ground(asked) as there:
-        found = stages(there, tell)
+        found = stages(there, rounds=asked.rounds, tell=tell)
     return {"stages": found.document()}, stages_table(found)
 
 
@@ -193,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("measurement", nargs="?", choices=list(_MEASUREMENTS), default="contest")
     parser.add_argument("--messages", type=int, metavar="N", help="default 20000; latency 200, growth 1000000")
     parser.add_argument("--size", type=size, default=size("20KB"), metavar="20KB", help="of a finished message")
-    parser.add_argument("--rounds", type=int, default=3, help="of the contest, default 3")
+    parser.add_argument("--rounds", type=int, default=3, help="of the contest and of the stages, default 3")
     parser.add_argument("--peers", metavar="A,B", help="of the contest; default all, an empty text none")
     parser.add_argument("--durability", choices=("everysec", "always"), default="everysec", help="appendfsync")
     parser.add_argument("--processes", type=int, default=1, help="worker processes, of the peers too; default 1")
