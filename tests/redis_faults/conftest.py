@@ -10,6 +10,7 @@ from tests.redis_faults.servers import FaultyServer, Pair
 
 QUICK = (
     "test_remembered.py",
+    "test_wire.py",
     "test_a_server_that_reads_its_data",
     "test_a_power_loss_under_two_workers_loses_nobody_and_sends_nobody_twice[0]",
     "test_a_server_that_does_not_write_stops_the_claims_aloud_until_it_does[no_memory",

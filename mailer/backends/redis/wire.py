@@ -82,8 +82,9 @@ class _Swift(AbstractConnection):
 
     async def can_read_destructive(self) -> bool:
         """True when something came that nobody asked for; redis-py looks before each command, with a time-out of 0."""
-        reader: Any = self._reader
-        return reader is None or reader.at_eof() or bool(reader._buffer)
+        stream: Any = self._reader
+        parser: Any = self._parser
+        return stream is None or stream.at_eof() or bool(stream._buffer) or parser._reader.has_data()
 
     async def disconnect(self, nowait: bool = False) -> None:
         """Close it."""
