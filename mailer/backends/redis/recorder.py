@@ -80,7 +80,7 @@ class Recorder:
     def submit(self, operation: Operation) -> None:
         """Queue one operation; returns at once."""
         if not operation.is_mark:
-            self.memory.keep(operation)
+            self.memory.keep(operation, time.monotonic())
         self._pending.append(operation)
         self._wake.set()
 
@@ -114,10 +114,11 @@ class Recorder:
                 self._pending.extendleft(reversed(batch))
         if answers is None:
             return False
+        now = time.monotonic()  # one number for all: there are tens of thousands of them
         for operation, answer in zip(batch, answers, strict=True):
             operation.answered(answer)
             if answer == WON or not operation.is_mark:
-                self.memory.keep(operation)
+                self.memory.keep(operation, now)
         return True
 
     def _next_batch(self) -> list[Operation]:

@@ -114,9 +114,9 @@ class Memory:
         self._kept: dict[str, dict[int, Operation]] = {}  # by the claim's token and the index in its chunk
         self._count = 0
 
-    def keep(self, operation: Operation) -> None:
-        """Remember an operation in place of what was remembered of the same attempt."""
-        operation.kept_at = time.monotonic()
+    def keep(self, operation: Operation, at: float) -> None:
+        """Remember an operation in place of what was remembered of the same attempt. `at` is now (monotonic clock)."""
+        operation.kept_at = at
         of_claim = self._kept.get(operation.token)
         if of_claim is None:
             of_claim = self._kept[operation.token] = {}
