@@ -111,16 +111,16 @@ class Delivery:
 
     async def _lane(self, run: Run) -> None:
         """Take one message after the other, as long as there are any, over borrowed sessions."""
-        room, campaign = run.route.room, run.campaign.id
-        while run.waiting and not run.is_over and (room.enter(campaign) or await room.wait(campaign, run)):
+        room = run.route.room
+        while run.waiting and not run.is_over and (room.enter() or await room.wait(run)):
             try:
                 if (copies := run.next()) is None:
                     break
                 await self._borrow(run, copies)
             finally:
-                room.leave(campaign)
+                room.leave()
         # Whoever waits for room has nothing left to do either.
-        room.let_go(campaign, run)
+        room.let_go(run)
 
     async def _borrow(self, run: Run, copies: Copies) -> None:
         """Send this message and those after it over one session."""
@@ -133,7 +133,7 @@ class Delivery:
                     run.waiting.appendleft(copies)
                 elif not run.is_over:
                     await self._send_from(run, copies, session)
-                if room.is_short:
+                if room.is_scarce:
                     await session.close()
         except RelayError as error:
             run.waiting.appendleft(copies)
@@ -142,13 +142,11 @@ class Delivery:
     async def _send_from(self, run: Run, copies: Copies, session: Session) -> None:
         """Send this message and those that come after it, for as long as the session is good for it."""
         room = run.route.room
-        since = time.monotonic()
         letter = await self._dispatch.prepared(run, copies) or await self._dispatch.next(run)
         while letter is not None:
-            gives_way = room.is_wanted(run.campaign.id, since)
-            following = await self._dispatch.next(run) if session.looks_ahead and not gives_way else None
+            following = await self._dispatch.next(run) if session.looks_ahead else None
             await self._dispatch.send(run, session, letter, following)
-            if gives_way or run.is_over or room.is_short or not session.is_reusable:
+            if run.is_over or room.is_short or not session.is_reusable:
                 if following is not None:
                     run.waiting.appendleft(following.copies)
                 return
@@ -156,21 +154,21 @@ class Delivery:
 
     async def _paced_lane(self, run: Run, places: Places) -> None:
         """The same, one message at a time: while it waits for its turn, others have the session."""
-        room, campaign = run.route.room, run.campaign.id
+        room = run.route.room
         is_in = False
         try:
             while (copies := await places.next(run)) is not None:
                 taken_at = time.monotonic()
-                is_in = is_in or room.enter(campaign) or (not run.is_over and await room.wait(campaign, run))
+                is_in = is_in or room.enter() or (not run.is_over and await room.wait(run))
                 if not is_in:
                     run.waiting.appendleft(copies)
                     return
                 if await self._borrow_once(run, copies, places, taken_at):
-                    room.leave(campaign)
+                    room.leave()
                     is_in = False
         finally:
             if is_in:
-                room.leave(campaign)
+                room.leave()
 
     async def _borrow_once(self, run: Run, copies: Copies, places: Places, taken_at: float) -> bool:
         """Send this message over a session. False when its turn had passed: then the next turn finds room at once."""
@@ -185,7 +183,7 @@ class Delivery:
                     run.waiting.appendleft(copies)
                 elif not run.is_over and (letter := await self._dispatch.prepared(run, copies)) is not None:
                     await self._dispatch.send(run, session, letter)
-                if room.is_short:
+                if room.is_scarce:
                     await session.close()
         except RelayError as error:
             run.waiting.appendleft(copies)

@@ -120,7 +120,7 @@ class Run:
         """Begin nothing more; what is left is given back and rests for so long."""
         self.stopped.set()
         self.rest_s = max(self.rest_s, rest_s)
-        self.route.room.let_go(self.campaign.id, self)
+        self.route.room.let_go(self)
 
     async def sleep(self, seconds: float) -> bool:
         """Wait so long, or until the run is stopped. False when it is over now."""

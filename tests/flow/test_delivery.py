@@ -469,23 +469,3 @@ async def test_one_message_that_cannot_be_read_is_failed_and_the_others_are_sent
     record = (await records(ledgers, campaign))[1]
     assert (record.reason, record.phase, record.attempts) == ("damaged", "build", 0)
     assert (await checked(ledgers, campaign)).state is CampaignState.FINISHED
-
-
-@pytest.mark.parametrize("connections", [1, 2, 5])
-async def test_a_small_campaign_shares_the_connections_with_a_big_one_that_has_them_all(
-    ledgers: Ledgers, connections: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mailer.flow.room.TURN_S", 0.01)
-    big = await running(ledgers, drafts(range(1, 301)), drafts(range(301, 601)))
-    small = await running(ledgers, drafts(range(1001, 1004)), key="small")
-    relay = ScriptedRelay()
-    async with at_work(ledgers, relay, connections) as work, asyncio.TaskGroup() as group:
-        for chunk in (0, 1):
-            group.create_task(work.delivery.work(big.id, chunk))
-        await until(lambda: relay.taken.total() >= 20)
-        await work.delivery.work(small.id, 0)
-        assert (await checked(ledgers, small)).state is CampaignState.FINISHED
-        assert relay.taken.total() < 300
-    assert set(relay.taken.values()) == {1}
-    assert (relay.taken.total(), relay.busiest) == (603, connections)
-    assert (await checked(ledgers, big)).totals.sent == 600
