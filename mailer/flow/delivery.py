@@ -73,11 +73,15 @@ class Delivery:
             await self._run(campaign, chunk, route, places)
 
     async def _run(self, campaign: "Campaign", chunk: int, route: Route, places: Places | None) -> None:
+        before = route.breaker
         claim = await self._ledger.claim(campaign, chunk)
         run = Run(campaign, claim, route, {recipient.index: recipient for recipient in claim.recipients})
         self._runs.add(run)
         if self._draining:
             run.stop()
+        elif route.breaker is not before and (wait_s := route.wait()) > 0:
+            # Others found out during the claim that it is not to be tried.
+            run.stop(rest_s=wait_s)
         try:
             self._look_before(run)
             await self._send(run, places)

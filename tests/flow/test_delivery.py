@@ -16,6 +16,7 @@ from mailer.flow.delivery import Delivery
 from mailer.flow.run import Route
 from mailer.policy.breaker import RouteBreaker
 from mailer.vocabulary.campaign import Campaign, CampaignState, PausedBy
+from mailer.vocabulary.chunk import Claim
 from mailer.vocabulary.errors import RelayError, UsageError
 from mailer.vocabulary.outcome import Class
 from mailer.vocabulary.phase import Phase
@@ -469,3 +470,23 @@ async def test_one_message_that_cannot_be_read_is_failed_and_the_others_are_sent
     record = (await records(ledgers, campaign))[1]
     assert (record.reason, record.phase, record.attempts) == ("damaged", "build", 0)
     assert (await checked(ledgers, campaign)).state is CampaignState.FINISHED
+
+
+async def test_a_route_that_goes_down_during_a_claim_is_not_tried(
+    ledgers: Ledgers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = await running(ledgers, drafts([1, 2, 3]))
+    async with at_work(ledgers, ScriptedRelay()) as work:
+        claim = work.hand.delivery.claim
+
+        async def claim_while_others_fail(campaign: Campaign, chunk: int) -> Claim:
+            found = await claim(campaign, chunk)
+            while not work.route.breaker.is_open:
+                work.route.failed()
+            return found
+
+        monkeypatch.setattr(work.hand.delivery, "claim", claim_while_others_fail)
+        await work.once(campaign)
+        assert (work.relay.tried.total(), work.relay.opened) == (0, 0)
+        assert (await checked(ledgers, campaign)).totals.queued == 3
+        assert await rests_for(ledgers, campaign) > 0
