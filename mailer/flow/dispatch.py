@@ -226,7 +226,7 @@ def _judged(run: Run, recipient: Claimed, answer: Answer, accepted: int, now_ms:
         accepted_ms=recipient.accepted_ms,
         now_ms=now_ms,
         settings=run.campaign.delivery,
-        jitter=2 * random.random() - 1,  # noqa: S311 (jitter)
+        jitter=2 * random.random() - 1,  # noqa: S311 (jitter is no secret)
         interrupted_before=recipient.index in run.cut_before,
         protocol_errors_before=recipient.protocol_errors,
         accepted_before=accepted,

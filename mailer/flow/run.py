@@ -64,7 +64,7 @@ class Route:
         """Count trouble of the session or route. Returns the seconds it is to be left alone, 0 for none."""
         now = time.monotonic()
         was_open = self.breaker.is_open
-        self.breaker = self.breaker.failed(now, jitter=random.uniform(-1, 1))  # noqa: S311 (jitter)
+        self.breaker = self.breaker.failed(now, jitter=random.uniform(-1, 1))  # noqa: S311 (jitter is no secret)
         if self.breaker.is_open and not was_open:
             self.room.restarted()
         return self.breaker.wait(now)

@@ -95,7 +95,7 @@ def serve(orders: socket.socket) -> None:
 
 def _load() -> None:
     """Import everything now, so that no fork has to. The second time there is nothing left to do."""
-    import tests.faults.children  # noqa: F401 (loaded here, so that every fork has it)
+    import tests.faults.children  # noqa: F401 (imported for its effect: every fork has it loaded)
 
     "".encode("idna")  # its codec is a module of its own
     gc.collect()

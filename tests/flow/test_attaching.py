@@ -167,7 +167,7 @@ class Shelf:
 async def test_what_is_kept_is_bounded_in_bytes_and_the_last_used_stay() -> None:
     files = [file(bytes([65 + number]) * 750) for number in range(4)]
     shelf, campaign = Shelf(*files), proposal()
-    attaching = Attaching(shelf, most_kept=2100)  # type: ignore[arg-type]  # (nothing else of the ledger is used)
+    attaching = Attaching(shelf, most_kept=2100)  # type: ignore[arg-type]  # a fake with all that is used of a ledger
     for number in (0, 1, 0, 2, 0, 1):
         await attaching.fill(campaign, dot_stuff(letter(1, files[number]).content))
     assert shelf.fetched == [files[number].digest for number in (0, 1, 2, 1)]
@@ -175,7 +175,7 @@ async def test_what_is_kept_is_bounded_in_bytes_and_the_last_used_stay() -> None
 
 async def test_a_file_larger_than_all_that_is_kept_serves_everybody_who_asks_now() -> None:
     shelf, campaign, draft = Shelf(TERMS), proposal(), letter(1, TERMS)
-    attaching = Attaching(shelf, most_kept=10)  # type: ignore[arg-type]  # (nothing else of the ledger is used)
+    attaching = Attaching(shelf, most_kept=10)  # type: ignore[arg-type]  # a fake with all that is used of a ledger
     data = dot_stuff(draft.content)
     assert set(await asyncio.gather(*(attaching.fill(campaign, data) for _ in range(5)))) == {dot_stuff(filled(draft))}
     assert shelf.fetched == [TERMS.digest]
@@ -183,7 +183,7 @@ async def test_a_file_larger_than_all_that_is_kept_serves_everybody_who_asks_now
 
 async def test_one_who_is_cancelled_while_he_fetches_leaves_it_to_the_next() -> None:
     shelf, campaign, draft = Shelf(TERMS), proposal(), letter(1, TERMS)
-    attaching = Attaching(shelf)  # type: ignore[arg-type]  # (nothing else of the ledger is used)
+    attaching = Attaching(shelf)  # type: ignore[arg-type]  # a fake with all that is used of a ledger
     first, second = (asyncio.create_task(attaching.fill(campaign, dot_stuff(draft.content))) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
@@ -192,7 +192,7 @@ async def test_one_who_is_cancelled_while_he_fetches_leaves_it_to_the_next() -> 
 
 
 async def test_a_missing_file_is_missing_for_everybody_who_asks() -> None:
-    attaching = Attaching(Shelf())  # type: ignore[arg-type]  # (nothing else of the ledger is used)
+    attaching = Attaching(Shelf())  # type: ignore[arg-type]  # a fake with all that is used of a ledger
     asked = [attaching.fill(proposal(), dot_stuff(letter(1, TERMS).content)) for _ in range(3)]
     for answer in await asyncio.gather(*asked, return_exceptions=True):
         assert isinstance(answer, FileMissingError)

@@ -47,6 +47,6 @@ class Shelf:
 async def test_rows_with_copies_go_in_small_chunks_as_well() -> None:
     shelf, counts = Shelf(), Counts()
     drafts = [Draft(row=row, email=f"{word}{row}@x.test", content=b"x") for row in range(100) for word in ("to", "cc")]
-    storing = Storing(shelf, QueueSettings())  # type: ignore[arg-type]  # (nothing else of the ledger is used)
+    storing = Storing(shelf, QueueSettings())  # type: ignore[arg-type]  # a fake with all that is used of a ledger
     assert await storing.store(proposal(), drafts, counts)
     assert (shelf.sizes, counts.new) == ([100, 100], 200)
