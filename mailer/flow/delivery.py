@@ -115,14 +115,14 @@ class Delivery:
 
     async def _lane(self, run: Run) -> None:
         """Take one message after the other, as long as there are any, over borrowed sessions."""
-        room = run.route.room
-        while run.waiting and not run.is_over and (room.enter() or await room.wait(run)):
+        room, campaign = run.route.room, run.campaign.id
+        while run.waiting and not run.is_over and (room.enter(campaign) or await room.wait(campaign, run)):
             try:
                 if (copies := run.next()) is None:
                     break
                 await self._borrow(run, copies)
             finally:
-                room.leave()
+                room.leave(campaign)
         # Whoever waits for room has nothing left to do either.
         room.let_go(run)
 
@@ -131,7 +131,7 @@ class Delivery:
         room = run.route.room
         cuts = room.congestion.cuts
         try:
-            async with run.route.pool.session() as session:
+            async with run.route.pool.session(run.campaign.id) as session:
                 # The wait for it may have been long.
                 if room.is_short:
                     run.waiting.appendleft(copies)
@@ -144,13 +144,15 @@ class Delivery:
             await self._no_session(run, error, cuts)
 
     async def _send_from(self, run: Run, copies: Copies, session: Session) -> None:
-        """Send this message and those that come after it, for as long as the session is good for it."""
+        """Send this message and those after it, for as long as the session is good for it and nobody else's turn."""
         room = run.route.room
+        since = time.monotonic()
         letter = await self._dispatch.prepared(run, copies) or await self._dispatch.next(run)
         while letter is not None:
-            following = await self._dispatch.next(run) if session.looks_ahead else None
+            gives_way = run.route.is_wanted(run.campaign.id, since)
+            following = await self._dispatch.next(run) if session.looks_ahead and not gives_way else None
             await self._dispatch.send(run, session, letter, following)
-            if run.is_over or room.is_short or not session.is_reusable:
+            if gives_way or run.is_over or room.is_short or not session.is_reusable:
                 if following is not None:
                     run.waiting.appendleft(following.copies)
                 return
@@ -158,21 +160,21 @@ class Delivery:
 
     async def _paced_lane(self, run: Run, places: Places) -> None:
         """The same, one message at a time: while it waits for its turn, others have the session."""
-        room = run.route.room
+        room, campaign = run.route.room, run.campaign.id
         is_in = False
         try:
             while (copies := await places.next(run)) is not None:
                 taken_at = time.monotonic()
-                is_in = is_in or room.enter() or (not run.is_over and await room.wait(run))
+                is_in = is_in or room.enter(campaign) or (not run.is_over and await room.wait(campaign, run))
                 if not is_in:
                     run.waiting.appendleft(copies)
                     return
                 if await self._borrow_once(run, copies, places, taken_at):
-                    room.leave()
+                    room.leave(campaign)
                     is_in = False
         finally:
             if is_in:
-                room.leave()
+                room.leave(campaign)
 
     async def _borrow_once(self, run: Run, copies: Copies, places: Places, taken_at: float) -> bool:
         """Send this message over a session. False when its turn had passed: then the next turn finds room at once."""
@@ -180,7 +182,7 @@ class Delivery:
         cuts = room.congestion.cuts
         is_past = False
         try:
-            async with run.route.pool.session() as session:
+            async with run.route.pool.session(run.campaign.id) as session:
                 is_past = places.is_past(copies, taken_at)
                 if is_past or room.is_short:
                     # The session goes back to the shelf, and is there at once when the next turn has come.

@@ -20,8 +20,9 @@ from mailer.vocabulary.chunk import Claim, Claimed
 if TYPE_CHECKING:
     from mailer.vocabulary.campaign import Campaign
 
-CHUNK_DEADLINE_S = 300.0
-"""A chunk begins no message after so many seconds and gives the rest back."""
+CHUNK_DEADLINE_S = 30.0
+"""A chunk begins no message after so many seconds and gives the rest back: a worker has few chunks in hand, and while a
+relay is slow they would all be those of one big campaign."""
 PROBED_S = 2.0
 """How long a chunk waits while another one finds out whether the route works again."""
 
@@ -43,6 +44,10 @@ class Route:
 
     def __post_init__(self) -> None:
         self.room = Room(self.connections)
+
+    def is_wanted(self, campaign: str, since: float) -> bool:
+        """True when a campaign that has sent over one session since then (monotonic clock) is to let others do so."""
+        return self.pool.is_wanted(campaign, since) or self.room.is_wanted(campaign, since)
 
     def wait(self) -> float:
         """Seconds before anybody should try; 0.0 is now."""

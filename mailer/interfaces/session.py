@@ -60,8 +60,14 @@ class Session(Protocol):
 class SessionPool(Protocol):
     """Sessions of one route: opened when needed, reused while clean, never more than the route allows."""
 
-    def session(self) -> AbstractAsyncContextManager[Session]:
-        """Lend a session, waiting for a free one. Raises `RelayError` when none can be opened."""
+    def session(self, borrower: str) -> AbstractAsyncContextManager[Session]:
+        """Lend a session, waiting for a free one. Raises `RelayError` when none can be opened.
+
+        Of several borrowers (campaigns) that wait, the one with the fewest sessions is the next.
+        """
+
+    def is_wanted(self, borrower: str, since: float) -> bool:
+        """True when a session that this borrower has had since then (monotonic clock) is to go to another one."""
 
     async def close(self) -> None:
         """Close every connection with QUIT."""

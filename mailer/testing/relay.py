@@ -42,9 +42,13 @@ class MemoryRelay:
         self._done.discard(key)
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
+    async def session(self, borrower: str) -> AsyncIterator[Session]:
         """Lend a session; there is always one."""
         yield MemorySession(self)
+
+    def is_wanted(self, borrower: str, since: float) -> bool:
+        """Nobody waits for a session."""
+        return False
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -56,7 +56,7 @@ async def one(pool: SmtpPool, relay: Unmoved, number: int, chance: random.Random
     """Send a message as a worker does, or give up in the middle of it; sometimes there is trouble."""
     patience = chance.choice([0.0, 0.002, 0.01, 20.0, 20.0, 20.0, 20.0])
     try:
-        async with asyncio.timeout(patience), pool.session() as session:
+        async with asyncio.timeout(patience), pool.session("abc"[number % 3]) as session:
             if chance.random() < 0.15:
                 make_trouble(relay, chance)
             return await send(session, f"p{number}@x.test")
@@ -85,7 +85,7 @@ async def test_whatever_relays_and_borrowers_do_nobody_waits_for_ever(seed: int)
             # What they left is as good as new, once nothing goes wrong any more.
             relay.behave()
             for number in range(CONNECTIONS):
-                async with asyncio.timeout(20), pool.session() as session:
+                async with asyncio.timeout(20), pool.session("abc"[number % 3]) as session:
                     assert is_yes(await send(session, f"late{number}@x.test"))
         # Who was told 250 was delivered to, once; nobody at all was delivered to twice.
         delivered = Counter(recipient for delivery in relay.deliveries for recipient in delivery.recipients)

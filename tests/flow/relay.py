@@ -69,12 +69,15 @@ class ScriptedRelay:
                 asyncio.get_running_loop().call_soon(then)
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
+    async def session(self, borrower: str) -> AsyncIterator[Session]:
         await asyncio.sleep(0)
         if self.refusing is not None:
             raise self.refusing
         self.opened += 1
         yield ScriptedSession(self)
+
+    def is_wanted(self, borrower: str, since: float) -> bool:
+        return False
 
     async def close(self) -> None:
         """Nothing is kept open."""

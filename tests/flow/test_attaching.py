@@ -57,8 +57,8 @@ class Relay(ScriptedRelay):
     contents: dict[str, bytes] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
-        async with super().session():
+    async def session(self, borrower: str) -> AsyncIterator[Session]:
+        async with super().session(borrower):
             yield Remembering(self)
 
 

@@ -42,8 +42,8 @@ class Relay(ScriptedRelay):
         self._lent = asyncio.Semaphore(self.most)
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
-        async with self._lent, super().session():
+    async def session(self, borrower: str) -> AsyncIterator[Session]:
+        async with self._lent, super().session(borrower):
             yield AheadSession(self)
 
 

@@ -64,12 +64,15 @@ class Pool:
     before: Callable[[], Awaitable[object]] | None = None
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
+    async def session(self, borrower: str) -> AsyncIterator[Session]:
         before, self.before = self.before, None
         if before is not None:
             await before()
-        async with self.pool.session() as session:
+        async with self.pool.session(borrower) as session:
             yield session
+
+    def is_wanted(self, borrower: str, since: float) -> bool:
+        return self.pool.is_wanted(borrower, since)
 
     async def close(self) -> None:
         await self.pool.close()

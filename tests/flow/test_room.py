@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -28,27 +29,27 @@ async def soon(*waits: Coroutine[Any, Any, bool]) -> list["asyncio.Task[bool]"]:
 def test_while_nothing_is_slow_everybody_enters() -> None:
     """The pool says who waits, as ever."""
     room = Room(2)
-    assert all(room.enter() for _ in range(100))
+    assert all(room.enter("a") for _ in range(100))
     assert not room.is_short
 
 
 def test_when_it_gets_narrow_those_too_many_are_told_to_leave_and_the_others_stay() -> None:
     room = Room(4)
-    assert all(room.enter() for _ in range(4))
+    assert all(room.enter("a") for _ in range(4))
     room.slowed(0)
     left = 0
     while room.is_short:
         assert room.is_scarce
-        room.leave()
+        room.leave("a")
         left += 1
     assert left == 2
-    assert not room.enter()
+    assert not room.enter("a")
 
 
 def test_a_session_somebody_else_waits_for_is_not_scarce() -> None:
     """More lanes than connections: it goes on to the next one, who sees for himself."""
     room = Room(4)
-    assert all(room.enter() for _ in range(9))
+    assert all(room.enter("a") for _ in range(9))
     room.slowed(0)
     assert room.is_short
     assert not room.is_scarce
@@ -56,32 +57,47 @@ def test_a_session_somebody_else_waits_for_is_not_scarce() -> None:
 
 async def test_whoever_waits_enters_in_turn_when_another_leaves() -> None:
     room = room_for(1)
-    assert room.enter()
-    first, second = await soon(room.wait("a"), room.wait("b"))
-    room.leave()
+    assert room.enter("a")
+    first, second = await soon(room.wait("a", 1), room.wait("a", 2))
+    room.leave("a")
     assert await first
     assert not second.done()
-    assert not room.enter()
-    room.leave()
+    assert not room.enter("a")
+    room.leave("a")
     assert await second
+
+
+async def test_in_a_narrow_room_campaigns_share_the_places() -> None:
+    room = room_for(2)
+    assert room.enter("a")
+    assert room.enter("a")
+    now = time.monotonic()
+    assert not room.is_wanted("a", now)
+    first, second = await soon(room.wait("a", 1), room.wait("b", 2))
+    assert room.is_wanted("a", now)
+    room.leave("a")
+    assert await second
+    assert not first.done()
+    assert not room.is_wanted("a", now)
+    assert not room.is_wanted("b", now)
 
 
 async def test_when_it_gets_wide_everybody_who_waits_enters() -> None:
     room = room_for(1, limit=2)
-    assert room.enter()
-    waits = await soon(*(room.wait("a") for _ in range(5)))
+    assert room.enter("a")
+    waits = await soon(*(room.wait("a", 1) for _ in range(5)))
     room.worked(room.congestion.cuts)
     assert await asyncio.gather(*waits) == [True] * 5
 
 
 async def test_whoever_has_nothing_left_to_do_waits_no_longer_and_the_others_do() -> None:
     room = room_for(1)
-    assert room.enter()
-    first, other = await soon(room.wait("a"), room.wait("b"))
-    room.let_go("a")
+    assert room.enter("a")
+    first, other = await soon(room.wait("a", 1), room.wait("a", 2))
+    room.let_go(1)
     assert not await first
     assert not other.done()
-    room.leave()
+    room.leave("a")
     assert await other
 
 
@@ -89,14 +105,14 @@ async def test_whoever_has_nothing_left_to_do_waits_no_longer_and_the_others_do(
 async def test_whoever_is_cancelled_while_he_waits_takes_no_place_with_him(is_served: bool) -> None:
     """Also in the moment in which it has become his."""
     room = room_for(1)
-    assert room.enter()
-    first, second = await soon(room.wait("a"), room.wait("b"))
+    assert room.enter("a")
+    first, second = await soon(room.wait("a", 1), room.wait("a", 2))
     if is_served:
-        room.leave()
+        room.leave("a")
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     if not is_served:
-        room.leave()
+        room.leave("a")
     assert await second
 
 
@@ -105,6 +121,9 @@ async def test_whatever_happens_everybody_gets_through_and_nobody_begins_where_t
     chance = random.Random(seed)
     room = Room(chance.randint(1, 6))
     begun = done = 0
+
+    def campaign(run: int) -> str:
+        return "ab"[run % 2]
 
     def shake() -> None:
         match chance.randrange(12):
@@ -118,10 +137,10 @@ async def test_whatever_happens_everybody_gets_through_and_nobody_begins_where_t
                 room.worked(room.congestion.cuts)
 
     async def enters(run: int) -> bool:
-        if not (room.enter() or await room.wait(run)):
+        if not (room.enter(campaign(run)) or await room.wait(campaign(run), run)):
             return False
         if room.is_short:  # it got narrow in the moment in which the place became his
-            room.leave()
+            room.leave(campaign(run))
             return False
         return True
 
@@ -137,7 +156,7 @@ async def test_whatever_happens_everybody_gets_through_and_nobody_begins_where_t
                 shake()
             finally:
                 begun -= 1
-                room.leave()
+                room.leave(campaign(run))
             done += 1
 
     lanes = [asyncio.create_task(lane(number % 3)) for number in range(12)]

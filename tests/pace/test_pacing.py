@@ -263,10 +263,10 @@ class Reluctant(Relay):
     late_s: float = 0.0
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[object]:  # type: ignore[override]  # (the session is handed through)
+    async def session(self, borrower: str) -> AsyncIterator[object]:  # type: ignore[override]  # (the session is handed through)
         late_s, self.late_s = self.late_s, 0.0
         await asyncio.sleep(late_s)
-        async with super().session() as session:
+        async with super().session(borrower) as session:
             yield session
 
 

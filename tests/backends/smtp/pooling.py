@@ -29,13 +29,13 @@ async def until(condition: Callable[[], bool]) -> None:
 class Gate:
     """Borrows a session and keeps it until it is told to give it back."""
 
-    def __init__(self, pool: SmtpPool) -> None:
+    def __init__(self, pool: SmtpPool, borrower: str = "") -> None:
         self.leave = asyncio.Event()
         self.has_one = asyncio.Event()
-        self.task = asyncio.create_task(self._borrow(pool))
+        self.task = asyncio.create_task(self._borrow(pool, borrower))
 
-    async def _borrow(self, pool: SmtpPool) -> None:
-        async with pool.session():
+    async def _borrow(self, pool: SmtpPool, borrower: str) -> None:
+        async with pool.session(borrower):
             self.has_one.set()
             await self.leave.wait()
 

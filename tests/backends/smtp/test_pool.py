@@ -1,6 +1,7 @@
 """The pool, judged by what it says of itself and by what the relay sees."""
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,6 +71,28 @@ async def test_who_waits_longest_is_served_first(make_pool: MakePool) -> None:
         await until(lambda: state(pool) == "1 lent, 0 idle, 0 opening, 0 closing, 4 waiting")
         await holder.done()
     assert order == [0, 1, 2, 3]
+
+
+async def test_of_those_who_wait_the_borrower_with_the_fewest_is_served_first(make_pool: MakePool) -> None:
+    pool = make_pool(max_connections=3)
+    held = [Gate(pool, borrower) for borrower in "aab"]
+    for gate in held:
+        await gate.has_one.wait()
+    now = time.monotonic()
+    assert not pool.is_wanted("a", now)
+    waiting = [Gate(pool, borrower) for borrower in "aabc"]
+    await until(lambda: state(pool).endswith("4 waiting"))
+    assert pool.is_wanted("a", now)
+    assert not pool.is_wanted("b", now)
+    # c has none; then a, and then b, have come down to fewer than the other.
+    for gate, next_one in zip(held, (3, 0, 2), strict=True):
+        before = {other for other in waiting if other.has_one.is_set()}
+        await gate.done()
+        await waiting[next_one].has_one.wait()
+        assert {other for other in waiting if other.has_one.is_set()} == before | {waiting[next_one]}
+    for gate in waiting:
+        await gate.done()
+    assert state(pool) == "0 lent, 3 idle, 0 opening, 0 closing, 0 waiting"
 
 
 async def test_nobody_overtakes_those_who_wait(make_pool: MakePool) -> None:
@@ -210,6 +233,6 @@ async def test_a_session_closed_by_its_borrower_is_not_reused(relay: ScriptedRel
 
 async def test_pool_and_session_fit_the_sockets_of_the_interface(make_pool: MakePool) -> None:
     pool: SessionPool = make_pool()
-    async with pool.session() as lent:
+    async with pool.session("campaign") as lent:
         session: Session = lent
         assert session.is_reusable
