@@ -28,6 +28,9 @@ from mailer.vocabulary.verdict import Connection, Move
 if TYPE_CHECKING:
     from mailer.interfaces.ledger import DeliveryLedger
 
+# Bound once: to look up the member of an enum takes Python 3.11 as long as a call, and every message asks for these.
+ACCEPTED, QUEUED = Move.ACCEPTED, State.QUEUED
+
 WITHOUT_FILE_S = 1.0
 """How long a chunk rests when the ledger does not give out a file just now."""
 
@@ -103,36 +106,54 @@ class Dispatch:
             return
         # On record before anything is awaited: nobody who is stopped now may forget what the server said.
         attempt = self._attempt(run, begun_ms, transmission)
-        ends, cut, rest, asks_for_less, has_worked, is_over, is_quiet = [], [], [], False, False, False, True
-        for recipient, answer, accepted in zip(copies, answers, accepted_before(answers), strict=True):
-            judgement = _judged(run, recipient, answer, accepted, attempt.ended_ms)
+        judgements = [
+            _judged(run, recipient, answer, accepted, attempt.ended_ms)
+            for recipient, answer, accepted in zip(copies, answers, accepted_before(answers), strict=True)
+        ]
+        if [judgement for judgement in judgements if judgement.verdict.move is not ACCEPTED]:
+            await self._sort_out(
+                run, session, marks, attempt, cuts, list(zip(copies, answers, judgements, strict=True))
+            )
+            return
+        for recipient, judgement in zip(copies, judgements, strict=True):
+            self._conclude(run, recipient, judgement.outcome, attempt)
+        run.route.worked(cuts)
+        if run.campaign.id in self._content:
+            await self._heed(run, judgements)
+
+    async def _sort_out(
+        self,
+        run: Run,
+        session: Session,
+        marks: Marks,
+        attempt: Attempt,
+        cuts: int,
+        judged: Sequence[tuple[Claimed, Answer, Judgement]],
+    ) -> None:
+        """The ends of a message that not everybody has got."""
+        ends, cut, rest, asks_for_less, has_worked, is_over = [], [], [], False, False, False
+        for recipient, answer, judgement in judged:
             verdict = judgement.verdict
             asks_for_less |= verdict.slow_down
             is_over |= verdict.connection is Connection.CLOSE
             has_worked |= isinstance(answer, Answered) and not verdict.blames_route
+            was_withheld_for_others = isinstance(answer, Withheld) and marks.are_refused_to_some
             if judgement.is_undecided and recipient.index not in run.cut_before:
                 cut.append(recipient)
-            elif verdict.move is Move.SPLIT or (
-                isinstance(answer, Withheld) and marks.are_refused_to_some and recipient.index not in marks.refused
-            ):
+            elif verdict.move is Move.SPLIT or (was_withheld_for_others and recipient.index not in marks.refused):
                 rest.append(recipient)
             else:
                 self._conclude(run, recipient, judgement.outcome, attempt)
-                if not (isinstance(answer, Withheld) and marks.are_refused_to_some):
+                if not was_withheld_for_others:
                     ends.append(judgement)
-                    is_quiet &= verdict.move is Move.ACCEPTED
         _try_again(run, cut, tuple(rest))
         if asks_for_less:
             run.route.slowed(cuts)
         if is_over:
             await session.close()
         if has_worked:
-            run.route.breaker = run.route.breaker.succeeded()
-            if not asks_for_less:
-                run.route.room.worked(cuts)
-        # Nearly all ends mean nothing for anybody else.
-        if cut or not is_quiet or run.campaign.id in self._content:
-            await self._heed(run, ends, was_cut=bool(cut))
+            run.route.worked(cuts)
+        await self._heed(run, ends, was_cut=bool(cut))
 
     async def _fill(self, run: Run, copies: Copies, data: MailData) -> MailData | None:
         """The message with its files, or None."""
@@ -180,7 +201,7 @@ class Dispatch:
     def record(self, run: Run, recipient: Claimed, outcome: Outcome, attempt: Attempt | None = None) -> None:
         """Write the end of this run for one recipient."""
         del run.undecided[recipient.index]
-        if outcome.state is not State.QUEUED:
+        if outcome.state is not QUEUED:
             self.counts[outcome.state] += 1
         self._ledger.record(run.claim, recipient, outcome, attempt)
 

@@ -65,6 +65,11 @@ class Route:
             if self.breaker is trying:
                 self.breaker = before
 
+    def worked(self, cuts: int) -> None:
+        """The server took a message, or refused it in good order, that was begun after so many `cuts`."""
+        self.breaker = self.breaker.succeeded()
+        self.room.worked(cuts)
+
     def failed(self) -> float:
         """Count trouble of the session or route. Returns the seconds it is to be left alone, 0 for none."""
         now = time.monotonic()

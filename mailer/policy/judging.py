@@ -14,6 +14,9 @@ from mailer.vocabulary.settings import DeliverySettings
 from mailer.vocabulary.transmission import Answer, Answered, Interrupted, Unsendable, Withheld
 from mailer.vocabulary.verdict import Connection, Move, Reason, Verdict
 
+# Bound once: to look up the member of an enum takes Python 3.11 as long as a call, and every message asks for these.
+ACCEPTED, DOT = Move.ACCEPTED, Phase.DOT
+
 _CUT_BEFORE_BODY = Verdict(
     move=Move.UNCHANGED,
     scope=Scope.SESSION,
@@ -87,6 +90,8 @@ def judge(
         accepted_before: Recipients that this transaction had accepted before (see `classify`).
     """
     verdict = _verdict(answer, accepted_before)
+    if verdict.move is ACCEPTED:
+        return Judgement(_outcome(answer, verdict), verdict)
     if interrupted_before and _may_be_the_recipient(answer, verdict):
         # A server that hangs up on one address must not keep us in a loop.
         verdict = replace(verdict, move=Move.DEFERRED, counted=True)
@@ -112,7 +117,7 @@ def _verdict(answer: Answer, accepted_before: int) -> Verdict:
         case Answered(phase, reply):
             verdict = classify(phase, reply, accepted_before=accepted_before)
             # A yes before the dot is no end; a session that stops there was not understood.
-            return DESYNCHRONISED if verdict.move is Move.ACCEPTED and phase is not Phase.DOT else verdict
+            return DESYNCHRONISED if verdict.move is ACCEPTED and phase is not DOT else verdict
         case Interrupted(body_begun=True):
             return _CUT_AFTER_BODY
         case Interrupted():

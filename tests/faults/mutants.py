@@ -7,9 +7,7 @@ from mailer.backends.redis.delivery import RedisDelivery
 from mailer.backends.redis.recorder import LOST, Recorder
 from mailer.backends.redis.replay import Replayer
 from mailer.backends.redis.scripts import ANNOUNCE, CLAIM, TAKE_OVER, TRANSITION, Script
-from mailer.backends.smtp.session import SmtpSession
-from mailer.backends.smtp.transaction import Transaction
-from mailer.interfaces.session import Permit
+from mailer.backends.smtp.conversation import Conversation
 from mailer.policy import judging
 from mailer.vocabulary.outcome import Outcome
 from mailer.vocabulary.recipient import State
@@ -95,12 +93,11 @@ def _m5() -> None:
 
 
 def _m6() -> None:
-    async def run(self: SmtpSession, transaction: Transaction, permit: Permit) -> None:
-        self._transaction = transaction
-        await transaction.run(permit)
-        self._settle(transaction)
+    def forgetful(self: Conversation, cause: str) -> None:
+        if cause != "cancelled":
+            abort(self, cause)
 
-    _put(SmtpSession, "_run", run)
+    abort = _put(Conversation, "abort", forgetful)
 
 
 def _m7() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mailer.backends.smtp.session import SmtpSession
+from mailer.backends.smtp.conversation import Conversation
 from tests.faults import mutants
 from tests.faults.cancellation import mixed_up
 from tests.faults.hunt import PLANS, find
@@ -33,6 +33,6 @@ async def test_a_connection_that_is_used_again_after_a_cancelled_send_is_found_o
 ) -> None:
     """As it is nothing is mixed up; with that variant something is."""
     assert not await mixed_up(tmp_path)
-    monkeypatch.setattr(SmtpSession, "_run", SmtpSession._run)
+    monkeypatch.setattr(Conversation, "abort", Conversation.abort)
     mutants.become("m6")
     assert await mixed_up(tmp_path)

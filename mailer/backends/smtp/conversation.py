@@ -94,10 +94,9 @@ class Conversation(asyncio.Protocol):
         deadline = self._loop.time() + timeout
         while not self._replies:
             self.ensure_open()
-            if self._loop.time() >= deadline:
+            await self._news_until(deadline)
+            if not self._replies and self._loop.time() >= deadline:
                 self._finish(f"no reply within {timeout:g} s")
-            else:
-                await self._wait(deadline)
         return self._replies.popleft()
 
     async def send(self, body: bytes, then: bytes = b"", *, replies: int = 0) -> bool:
@@ -109,20 +108,22 @@ class Conversation(asyncio.Protocol):
         """
         if self._transcript is not None:
             self._transcript.said_message(len(body) - len(LONE_DOT))
-        for start in range(0, len(body), PIECE):
+        size, start = len(body), 0
+        while start < size:
             if self._paused:
                 await self._writable()
             if self._replies:
                 return False
             self.ensure_open()
             end = start + PIECE
-            if end < len(body):
+            if end < size:
                 self._transport.write(body[start:end])
             else:
                 self._owed += replies
                 self._transport.write(body[start:] + then)
-            if start <= len(body) // 2 < start + PIECE:
+            if start <= size // 2 < end:
                 reached("body_half")
+            start = end
         if self._transcript is not None:
             self._transcript.said(LONE_DOT + then)
         if self._paused:
@@ -199,21 +200,18 @@ class Conversation(asyncio.Protocol):
             self.ensure_open()
             waiting = self._transport.get_write_buffer_size()
             deadline = self._loop.time() + STALL_TIMEOUT
-            await self._wait(deadline)
+            await self._news_until(deadline)
             if self._loop.time() >= deadline and self._transport.get_write_buffer_size() >= waiting:
                 self._finish(f"body stood still for {STALL_TIMEOUT:g} s")
 
-    async def _wait(self, deadline: float) -> None:
-        """Sleep until something happened: a reply, the end, room to write, or the deadline."""
+    def _news_until(self, deadline: float) -> "asyncio.Future[None]":
+        """To be awaited until something happens: a reply, the end, room to write, or the deadline."""
         # A bare future, and one timer that goes on from wait to wait: asyncio.timeout() costs a message much more.
-        self._news = self._loop.create_future()
+        self._news = news = self._loop.create_future()
         self._deadline = deadline
         if self._alarm is None or self._alarm.when() > deadline:
             self._set_alarm()
-        try:
-            await self._news
-        finally:
-            self._news = None
+        return news
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:
@@ -223,7 +221,7 @@ class Conversation(asyncio.Protocol):
     def _ring(self) -> None:
         """The alarm goes off; whoever waits now may have begun later, and waits longer."""
         self._alarm = None
-        if self._news is None:
+        if self._news is None or self._news.done():
             return
         if self._loop.time() < self._deadline:
             self._set_alarm()

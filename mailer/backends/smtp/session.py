@@ -1,7 +1,7 @@
 """A session with the relay: one connection, one mail transaction after the other."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,7 @@ from mailer.policy.dot_stuffing import dot_stuff
 from mailer.vocabulary.envelope import Envelope, MailData, MailObject
 from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.settings import SmtpSettings
-from mailer.vocabulary.transmission import Answer, Transmission
+from mailer.vocabulary.transmission import Answer, Transmission, Unsendable
 
 QUIT_TIMEOUT = 2.0
 """Seconds for the goodbye."""
@@ -48,6 +48,8 @@ class SmtpSession:
         self._settings = settings
         self._relay = relay
         self._tls = tls
+        self._is_pipelined = capabilities.pipelining and settings.pipelining != "off"
+        self._looks_ahead = capabilities.pipelining and settings.pipelining == "full"
         self._clock = asyncio.get_running_loop().time
         self._opened = self._clock()
         self._transaction: Transaction | None = None
@@ -105,11 +107,7 @@ class SmtpSession:
     @property
     def looks_ahead(self) -> bool:
         """True when the envelope of the next message goes out with the end of the one before (RFC 2920 section 3.1)."""
-        return (
-            self._settings.pipelining == "full"
-            and self._capabilities.pipelining
-            and self._uses + 1 < self._settings.max_messages_per_connection
-        )
+        return self._looks_ahead and self._uses + 1 < self._settings.max_messages_per_connection
 
     async def transmit(
         self, envelope: Envelope, data: MailData, permit: Permit, following: MailObject | None = None
@@ -120,38 +118,26 @@ class SmtpSession:
         judges by `phase`. Where the session `looks_ahead`, the envelope of `following` is said with the end of this
         message, and nothing else may be transmitted next.
         """
-        announced = self._take_announced(envelope)
-        answers: dict[str, Answer] = {}
-        if announced is None:
+        offer = self._take_announced(envelope)
+        is_announced = offer is not None
+        unsendable: dict[str, Unsendable] = {}
+        if offer is None:
             unsendable = find_unsendable(envelope, data, self._capabilities)
             if unsendable:
-                answers.update(unsendable)
                 rest = tuple(address for address in envelope.recipients if address not in unsendable)
                 envelope = Envelope(envelope.reverse_path, rest)
-        seconds = 0.0
-        if envelope.recipients:
-            offer = announced or commands.Offer.of(envelope, data, self._capabilities)
-            next_offer = self._offer_ahead(following)
-            transaction = Transaction(
-                self._conversation,
-                offer,
-                data,
-                self._settings,
-                is_pipelined=self._capabilities.pipelining and self._settings.pipelining != "off",
-                is_announced=announced is not None,
-                following=next_offer,
-            )
-            await self._run(transaction, permit)
-            if following is not None and next_offer is not None and transaction.has_announced:
-                self._announced = following.envelope, next_offer
-            answers.update(transaction.answers)
-            seconds = transaction.seconds
-        return Transmission(
-            answers=answers, relay=self._relay, tls=self._tls, seconds=seconds, connection_use=max(self._uses, 1)
+            if not envelope.recipients:
+                return self._transmission(unsendable)
+            offer = commands.Offer.of(envelope, data, self._capabilities)
+        transaction = self._transaction = Transaction(
+            self._conversation,
+            offer,
+            data,
+            self._settings,
+            is_pipelined=self._is_pipelined,
+            is_announced=is_announced,
+            following=None if following is None else self._offer_ahead(following),
         )
-
-    async def _run(self, transaction: Transaction, permit: Permit) -> None:
-        self._transaction = transaction
         self._uses += 1
         try:
             if self._owes_reset_reply:
@@ -161,6 +147,16 @@ class SmtpSession:
             self._conversation.abort("cancelled")
             raise
         self._settle(transaction)
+        if transaction.has_announced and following is not None and transaction.following is not None:
+            self._announced = following.envelope, transaction.following
+        if unsendable:
+            transaction.answers.update(unsendable)
+        return self._transmission(transaction.answers, transaction.seconds)
+
+    def _transmission(self, answers: Mapping[str, Answer], seconds: float = 0.0) -> Transmission:
+        return Transmission(
+            answers=answers, relay=self._relay, tls=self._tls, seconds=seconds, connection_use=max(self._uses, 1)
+        )
 
     def _take_announced(self, envelope: Envelope) -> commands.Offer | None:
         """How this envelope was said with the end of the message before, if it was."""
@@ -173,11 +169,9 @@ class SmtpSession:
             return None
         return announced[1]
 
-    def _offer_ahead(self, following: MailObject | None) -> commands.Offer | None:
+    def _offer_ahead(self, following: MailObject) -> commands.Offer | None:
         """What announces the next message; None where it cannot be announced."""
-        if following is None or not self.looks_ahead:
-            return None
-        if find_unsendable(following.envelope, following.data, self._capabilities):
+        if not self.looks_ahead or find_unsendable(following.envelope, following.data, self._capabilities):
             return None
         return commands.Offer.of(following.envelope, following.data, self._capabilities)
 

@@ -1,6 +1,7 @@
 """One mail transaction: MAIL, RCPT, DATA and the message (RFC 5321 section 3.3)."""
 
 import asyncio
+from contextlib import suppress
 from enum import Enum, auto
 from time import monotonic
 
@@ -13,6 +14,9 @@ from mailer.vocabulary.phase import Phase
 from mailer.vocabulary.reply import Reply
 from mailer.vocabulary.settings import SmtpSettings
 from mailer.vocabulary.transmission import Answer, Answered, Interrupted, Withheld
+
+# Bound once: to look up the member of an enum takes Python 3.11 as long as a call, and a message asks for a dozen.
+MAIL, RCPT, DATA, BODY, DOT = Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.BODY, Phase.DOT
 
 COURTESY_TIMEOUT = 5.0
 """Seconds for a reply that decides nothing any more: to RSET, to a lone dot."""
@@ -48,7 +52,7 @@ class Transaction:
         is_announced: bool = False,
         following: commands.Offer | None = None,
     ) -> None:
-        self.phase = Phase.MAIL
+        self.phase = MAIL
         self.answers: dict[str, Answer] = {}
         self.aftermath = Aftermath.NEEDS_RESET
         self.refusals = 0
@@ -60,11 +64,12 @@ class Transaction:
         self._conversation = conversation
         self._data = data
         self._offer = offer
-        self._accepted: list[str] = []
+        self._has_accepted = False
         self._is_pipelined = is_pipelined
         self._settings = settings
         self._is_announced = is_announced
-        self._following = following
+        self.following = following
+        """What announces the next message, if it is to be announced."""
 
     async def run(self, permit: Permit) -> None:
         """Carry it through. Afterwards every recipient has its answer, and no permit is under way any more.
@@ -74,61 +79,66 @@ class Transaction:
         started = monotonic()  # uvloop's own clock stands still within a turn
         permission = _ask(permit)
         try:
-            await self._converse(permission)
+            try:
+                if self._is_pipelined and not self._is_announced:
+                    self._conversation.write(self._offer.words, replies=self._offer.replies)
+                if await self._offer_envelope(permission):
+                    if await permission:
+                        await self._hand_over_message()
+                    else:
+                        self._withhold("sending mark refused")
+            except PermitUnavailableError:
+                self._withhold("ledger unavailable")
+            except _ServiceClosingError as closing:
+                self._answer_rest(Answered(self.phase, closing.reply))
+                self.aftermath = Aftermath.SPOILED
+            except ConversationError as error:
+                self._interrupt(error)
             self.seconds = monotonic() - started
-            await _cause_to_withhold(permission)
+            if not permission.done() or permission.exception() is not None:
+                with suppress(PermitUnavailableError):
+                    await permission
         except BaseException:
             permission.cancel()
             raise
 
-    async def _converse(self, permission: asyncio.Future[bool]) -> None:
-        try:
-            if self._is_pipelined and not self._is_announced:
-                self._conversation.write(self._offer.words, replies=self._offer.replies)
-            if await self._offer_envelope(permission):
-                await self._hand_over_message()
-        except _ServiceClosingError as closing:
-            self._answer_rest(Answered(self.phase, closing.reply))
-            self.aftermath = Aftermath.SPOILED
-        except ConversationError as error:
-            self._interrupt(error)
-
     async def _offer_envelope(self, permission: asyncio.Future[bool]) -> bool:
-        """True when the relay waits for the message and we may send it."""
-        mail = self._at_hand(Phase.MAIL) or await self._exchange(Phase.MAIL, self._offer.mail)
+        """True when the relay waits for the message of those it has accepted, if we may send it."""
+        mail = self._at_hand(MAIL) or await self._exchange(MAIL, self._offer.mail)
         if not mail.is_positive:
             self._distrust(mail)
-            self._answer_rest(Answered(Phase.MAIL, mail))
+            self._answer_rest(Answered(MAIL, mail))
             if self._is_pipelined:
                 await self._read_consequences()
             return False
         for address, command in self._offer.rcpts.items():
-            rcpt = self._at_hand(Phase.RCPT) or await self._exchange(Phase.RCPT, command)
+            rcpt = self._at_hand(RCPT) or await self._exchange(RCPT, command)
             if rcpt.is_positive:
-                self._accepted.append(address)
+                self._has_accepted = True
             else:
                 self._distrust(rcpt)
-                self.answers[address] = Answered(Phase.RCPT, rcpt)
+                self.answers[address] = Answered(RCPT, rcpt)
         reached("after_rcpt")
-        if not self._is_pipelined and not (self._accepted and await self._is_permitted(permission)):
-            return False
-        data = self._at_hand(Phase.DATA) or await self._exchange(Phase.DATA, commands.DATA)
-        if not self._accepted:
+        if not self._is_pipelined and not (self._has_accepted and await permission):
+            # Nobody is waiting for the message yet: it costs no more than an RSET.
+            return self._has_accepted
+        data = self._at_hand(DATA) or await self._exchange(DATA, commands.DATA)
+        if not self._has_accepted:
             # A no is a consequence of the refused RCPTs, and nobody is left to hear it (RFC 2920 section 3.1).
             if data.is_intermediate:
                 await self._end_without_message()
             return False
         if not data.is_intermediate:
             self._distrust(data)
-            self._answer_rest(Answered(Phase.DATA, data))
+            self._answer_rest(Answered(DATA, data))
             return False
-        return await self._is_permitted(permission)
+        return True
 
     async def _read_consequences(self) -> None:
         """Read what a refused MAIL entails, for the sake of what comes after."""
         for command in self._offer.rcpts.values():
-            await self._exchange(Phase.RCPT, command)
-        data = await self._exchange(Phase.DATA, commands.DATA)
+            await self._exchange(RCPT, command)
+        data = await self._exchange(DATA, commands.DATA)
         if data.is_intermediate:
             self.aftermath = Aftermath.SPOILED
 
@@ -138,43 +148,37 @@ class Transaction:
         self._conversation.write(commands.LONE_DOT, replies=0)  # the 354 has promised one
         await self._conversation.reply(min(COURTESY_TIMEOUT, self._settings.command_timeout))
 
-    async def _is_permitted(self, permission: asyncio.Future[bool]) -> bool:
-        cause = await _cause_to_withhold(permission)
-        if cause is None:
-            return True
+    def _withhold(self, cause: str) -> None:
         self._answer_rest(Withheld(cause))
-        if self.phase is Phase.DATA:
+        if self.phase is DATA:
             # A 354 cannot be taken back, and RSET would be read as the text of the message.
             self.aftermath = Aftermath.SPOILED
-        return False
 
     async def _hand_over_message(self) -> None:
         complete = False
         # A verdict that came along with the 354 is one, and saves the message.
         if not self._conversation.has_reply:
             self._conversation.ensure_open()
-            self.phase = Phase.BODY
-            then = self._following
-            complete = await (
-                self._conversation.send(self._data)
-                if then is None
-                else self._conversation.send(self._data, then.words, replies=then.replies)
+            self.phase = BODY
+            then = self.following
+            complete = await self._conversation.send(
+                self._data, then.words if then is not None else b"", replies=then.replies if then is not None else 0
             )
             if complete:
-                self.phase = Phase.DOT
+                self.phase = DOT
         self.aftermath = Aftermath.SPOILED
         verdict = await self._conversation.reply(self._settings.reply_timeout)
         reached("reply_read")
         if verdict.is_intermediate or (verdict.is_positive and not complete):
             raise ConversationError(f"unexpected reply before the end of the message: {verdict}")
-        self._answer_rest(Answered(Phase.DOT, verdict))
+        self._answer_rest(Answered(DOT, verdict))
         if verdict.is_positive:
             self.aftermath = Aftermath.READY
         else:
             self.refusals += 1
             if complete and not (verdict.code == 421 or 500 <= verdict.code <= 504):
                 self.aftermath = Aftermath.NEEDS_RESET
-        self.has_announced = self._following is not None and self.aftermath is not Aftermath.SPOILED
+        self.has_announced = self.following is not None and self.aftermath is not Aftermath.SPOILED
 
     def _at_hand(self, phase: Phase) -> Reply | None:
         """The reply to a command that went out with others, if it is there already, as most are."""
@@ -190,12 +194,14 @@ class Transaction:
 
     def _heard(self, phase: Phase, reply: Reply) -> Reply:
         self.phase = phase
-        if reply.code == 421:
+        code = reply.code
+        if code == 421:
             raise _ServiceClosingError(reply)
-        if not _fits(phase, reply):
-            raise ConversationError(f"unexpected reply to {phase.upper()}: {reply}")
-        if reply.code >= 400:
+        if code >= 400:
             self.refusals += 1
+        elif code != 354 if phase is DATA else code >= 300 or code in (211, 214):
+            # A reply that this command cannot have: then replies and commands are out of step.
+            raise ConversationError(f"unexpected reply to {phase.upper()}: {reply}")
         return reply
 
     def _distrust(self, reply: Reply) -> None:
@@ -220,15 +226,6 @@ class _ServiceClosingError(Exception):
         self.reply = reply
 
 
-def _fits(phase: Phase, reply: Reply) -> bool:
-    """False for a reply that this command cannot have: then replies and commands are out of step."""
-    if reply.code >= 400:
-        return True
-    if phase is Phase.DATA:
-        return reply.code == 354
-    return reply.is_positive and reply.code not in (211, 214)
-
-
 def _ask(permit: Permit) -> asyncio.Future[bool]:
     try:
         asked = permit()
@@ -237,10 +234,3 @@ def _ask(permit: Permit) -> asyncio.Future[bool]:
         unavailable = asyncio.get_running_loop().create_future()
         unavailable.set_exception(error)
         return unavailable
-
-
-async def _cause_to_withhold(permission: asyncio.Future[bool]) -> str | None:
-    try:
-        return None if await permission else "sending mark refused"
-    except PermitUnavailableError:
-        return "ledger unavailable"
