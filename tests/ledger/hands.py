@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from mailer.backends.redis.delivery import RedisDelivery
 from mailer.backends.redis.fleet import Worker, details_of, new_owner
 from mailer.backends.redis.ledgers import Ledgers
+from mailer.backends.redis.operation import Operation
 from mailer.backends.redis.reconciler import RedisReconciler
 from mailer.backends.redis.recorder import Recorder
-from mailer.backends.redis.remembered import Operation
 from mailer.backends.redis.scripts import BEAT
 from mailer.vocabulary.campaign import Campaign
 from mailer.vocabulary.chunk import Claim, Claimed

@@ -11,6 +11,7 @@ import structlog.testing
 from mailer.backends.redis.connection import connect
 from mailer.backends.redis.delivery import RedisDelivery
 from mailer.backends.redis.ledgers import Ledgers, open_ledgers
+from mailer.backends.redis.operation import Operation
 from mailer.backends.redis.recorder import Recorder
 from mailer.backends.redis.scripts import TRANSITION
 from mailer.backends.redis.server import Server
@@ -186,3 +187,24 @@ async def test_a_script_the_server_forgot_is_sent_again(ledgers: Ledgers) -> Non
     keys = [ledgers.keys.campaign(campaign.id), ledgers.keys.suppressed]
     words = msgspec.msgpack.encode([(0, 0, "nobody", "a@x.test")])
     assert await TRANSITION(ledgers.redis, keys, ledgers.keys.base(campaign.id), words) == [0]
+
+
+async def test_what_is_remembered_of_a_claim_is_put_away_at_its_end(
+    ledgers: Ledgers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = await running(ledgers, drafts([1, 2]), drafts([3]))
+    async with hand(ledgers) as worker:
+        asked: list[Operation] = []
+        submit = worker.recorder.submit
+
+        def submitted(operation: Operation) -> None:
+            asked.append(operation)
+            submit(operation)
+
+        monkeypatch.setattr(worker.recorder, "submit", submitted)
+        ended, under_way = await worker.claim(campaign), await worker.claim(campaign, 1)
+        await worker.record(under_way, under_way.recipients[0], SENT)
+        await worker.finish(ended, SENT)
+        remembered = [one for one in worker.recorder.memory if one.letter == "S"]
+        assert [one.token for one in remembered] == [under_way.token, ended.token, ended.token]
+        assert [one in asked for one in remembered] == [True, False, False]

@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import pytest
 import structlog.testing
+from msgspec import structs
 
 from mailer.backends.redis.gate import Gate
 from mailer.backends.redis.ledgers import Ledgers, open_ledgers
@@ -215,6 +216,32 @@ async def test_what_was_said_before_is_not_written_twice(server: FaultyServer) -
             await sound(ledgers, campaign)
 
 
+@pytest.mark.parametrize("forgotten", ["the end", "an outcome", "the marks", "the claim"])
+async def test_a_claim_that_has_ended_is_put_back_like_one_in_hand(server: FaultyServer, forgotten: str) -> None:
+    async with open_ledgers(server.url, prefix="t", lease_s=10) as ledgers:
+        campaign = await running(ledgers, drafts(range(1, 6)))
+        moments = {"the claim": server.written}
+        async with hand(ledgers) as worker:
+            claim = await worker.claim(campaign)
+            moments["the marks"] = server.written
+            due = deferred(await redis_ms(ledgers.redis) + 60_000)
+            listed = structs.replace(REFUSED, suppress=True)
+            for recipient in claim.recipients:
+                assert await worker.mark(claim, recipient)
+            for recipient, outcome in zip(claim.recipients, (SENT, listed, due, IN_DOUBT, RELEASED), strict=True):
+                moments["an outcome"] = server.written
+                await worker.record(claim, recipient, outcome)
+            moments["the end"] = server.written
+            await worker.delivery.end_run(claim)
+            before = await records(ledgers, campaign)
+            server.restart(forgetting_from=moments[forgotten])
+            await replayer_of(ledgers, worker).replay()
+            assert await records(ledgers, campaign) == before
+            assert len(await ledgers.suppression.entries()) == 1
+            await sound(ledgers, campaign)
+            assert await ledgers.redis.hkeys(ledgers.keys.base(campaign.id) + "h") == []
+
+
 async def test_a_claim_made_in_the_belief_that_the_sender_was_dead_loses_to_what_he_sent(server: FaultyServer) -> None:
     async with open_ledgers(server.url, prefix="t", lease_s=10) as ledgers:
         campaign = await running(ledgers, drafts([1]))
@@ -293,7 +320,8 @@ async def test_what_is_planted_among_the_claims_keeps_nobody_from_putting_back(s
             assert await states(ledgers, campaign) == ["sent"]
 
 
-async def test_what_has_no_place_any_more_is_told(server: FaultyServer) -> None:
+@pytest.mark.parametrize("is_over", [False, True], ids=["in hand", "ended"])
+async def test_what_has_no_place_any_more_is_told(server: FaultyServer, is_over: bool) -> None:
     async with open_ledgers(server.url, prefix="t", lease_s=10) as ledgers:
         campaign = await running(ledgers, drafts([1]), key="k")
         empty = server.written
@@ -301,6 +329,8 @@ async def test_what_has_no_place_any_more_is_told(server: FaultyServer) -> None:
         async with hand(ledgers) as worker:
             claim = await worker.claim(campaign, 1)
             await worker.record(claim, claim.recipients[0], SENT)
+            if is_over:
+                await worker.delivery.end_run(claim)
             server.restart(forgetting_from=empty)
             with structlog.testing.capture_logs() as logs:
                 for _ in range(2):

@@ -18,7 +18,7 @@ from mailer.policy.doubt import RESENT
 if TYPE_CHECKING:
     from mailer.backends.redis.chunk_parts import ChunkParts
     from mailer.backends.redis.entries import Entry
-    from mailer.backends.redis.remembered import Operation
+    from mailer.backends.redis.operation import Operation
 
 
 FORGOTTEN = "sent again; the queue server has forgotten who decided it"

@@ -13,10 +13,10 @@ from mailer.backends.redis.connection import PASSING
 from mailer.backends.redis.entries import Entry, read_entries, read_messages, read_roster
 from mailer.backends.redis.events import LETTERS, Event, event_of, frame
 from mailer.backends.redis.frames import Frames, read_frames
+from mailer.backends.redis.operation import Operation
 from mailer.backends.redis.permits import Permits, Unanswered
 from mailer.backends.redis.persisting import persistently
 from mailer.backends.redis.recorder import Recorder
-from mailer.backends.redis.remembered import Operation
 from mailer.backends.redis.scripts import CLAIM, END_RUN, TAKE_OVER
 from mailer.backends.redis.suppression import suppression_note
 from mailer.failpoints import reached
@@ -211,6 +211,7 @@ class RedisDelivery:
             await unanswered.none_left.wait()
         reached("after_record")
         self._unanswered.pop(claim.token, None)
+        self._recorder.memory.stow(claim.token)
 
         try:
             await persistently(lambda: pack_chunk(self._redis, self._keys, claim.campaign_id, claim.chunk))

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mailer.backends.redis.operation import Operation
 from mailer.backends.redis.recorder import WON, Recorder
-from mailer.backends.redis.remembered import Operation
 from mailer.failpoints import reached
 from mailer.interfaces.session import PermitUnavailableError
 

@@ -13,7 +13,8 @@ from redis import exceptions
 
 from mailer.backends.redis.connection import PASSING
 from mailer.backends.redis.damage import is_damage
-from mailer.backends.redis.remembered import Memory, Operation
+from mailer.backends.redis.operation import Operation
+from mailer.backends.redis.remembered import Memory
 from mailer.backends.redis.scripts import TRANSITION
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from mailer.backends.redis.campaigns import Campaigns
     from mailer.backends.redis.jobs import Jobs
+    from mailer.backends.redis.operation import Operation
     from mailer.backends.redis.recorder import Recorder
-    from mailer.backends.redis.remembered import Operation
 
 log = structlog.get_logger("mailer.ledger")
 

@@ -27,7 +27,8 @@ class Codec:
 
     def compress(self, content: bytes) -> bytes:
         """One independent frame, which tells its size."""
-        return self._compressor.compress(content)
+        # What comes keeps the room that it could have needed, some hundred times its size; a copy does not.
+        return bytes(memoryview(self._compressor.compress(content)))
 
     def restore(self, frame: bytes) -> bytes:
         """The content of a frame. Raises `ZstdError` when it is damaged or larger than `MAX_SIZE`."""
