@@ -1,7 +1,7 @@
 """Copies: the recipients of one message (To, Cc, Bcc), which goes to all of them in one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from mailer.vocabulary.chunk import Claim, Claimed
@@ -15,8 +15,10 @@ Copies = tuple[Claimed, ...]
 """Recipients of one row with one content; most often there is one."""
 
 
-def in_copies(recipients: Iterable[Claimed]) -> list[Copies]:
+def in_copies(recipients: Collection[Claimed]) -> list[Copies]:
     """Put together who gets the same message, in the order of the first of each."""
+    if len({recipient.row for recipient in recipients}) == len(recipients):
+        return [(recipient,) for recipient in recipients]
     by_row: dict[int, list[list[Claimed]]] = {}
     groups: list[list[Claimed]] = []
     for recipient in recipients:

@@ -31,6 +31,8 @@ def read_trails(written: bytes) -> dict[str, Trail]:
         if words[0].upper() == b"HSET" and (key := _STATES.fullmatch(words[1])) is not None:
             trail = found[key["base"].decode()]
             for index, value in zip(words[2::2], words[3::2], strict=True):
+                if not index:  # the long value that makes a table of the hash (`claim.lua`); it is gone at once
+                    continue
                 text = value.decode()
                 trail[int(key["chunk"]), int(index)].append((text[0], int(text[3]), text[4:]))
     return found

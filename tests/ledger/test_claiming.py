@@ -310,10 +310,9 @@ async def test_one_call_with_many_operations_answers_each_of_them(ledgers: Ledge
     async with hand(ledgers) as worker:
         claim = await worker.claim(campaign)
     keys = [ledgers.keys.campaign(campaign.id), ledgers.keys.suppressed]
-    marks = [(0, index, claim.token, "a@x.test") for index in (0, 1, 7)]
-    words = msgspec.msgpack.encode([*marks, (0, 0, claim.token, "a@x.test", "S", 1, 0, "")])
+    columns = ([0] * 4, ["0", "1", "7", "0"], [claim.token] * 4, ["a@x.test"] * 4, [*"gggS"], [1], [0], [""])
     base = ledgers.keys.base(campaign.id)
-    assert await TRANSITION(ledgers.redis, keys, base, words, b"") == [1, 1, 0, 1]
+    assert await TRANSITION(ledgers.redis, keys, base, msgspec.msgpack.encode(columns), b"") == [1, 1, 0, 1]
 
 
 @pytest.mark.parametrize("seed", [0, *thorough(1, 2, 3)])

@@ -185,7 +185,7 @@ async def test_a_script_the_server_forgot_is_sent_again(ledgers: Ledgers) -> Non
     campaign = await running(ledgers, drafts([1]))
     await cast("Redis", ledgers.redis).script_flush()
     keys = [ledgers.keys.campaign(campaign.id), ledgers.keys.suppressed]
-    words = msgspec.msgpack.encode([(0, 0, "nobody", "a@x.test")])
+    words = msgspec.msgpack.encode(([0], ["0"], ["nobody"], ["a@x.test"], ["g"], [], [], []))
     assert await TRANSITION(ledgers.redis, keys, ledgers.keys.base(campaign.id), words) == [0]
 
 

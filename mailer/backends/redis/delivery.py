@@ -250,6 +250,10 @@ class RedisDelivery:
 
 def _claimed(entry: Entry, key: str, frame: bytes) -> Claimed:
     last, since = entry.decisive, entry.since_operator
+    was_deferred, protocol_errors = False, 0
+    for event in since:
+        was_deferred |= event.letter == "d"
+        protocol_errors += event.reason == "protocol"
     return Claimed(
         index=entry.index,
         row=entry.row,
@@ -258,9 +262,9 @@ def _claimed(entry: Entry, key: str, frame: bytes) -> Claimed:
         frame=frame,
         attempts=entry.attempts,
         crashes=entry.crashes,
-        was_deferred=any(event.letter == "d" for event in since),
+        was_deferred=was_deferred,
         accepted_ms=entry.accepted_ms,
-        protocol_errors=sum(event.reason == "protocol" for event in since),
+        protocol_errors=protocol_errors,
         last=_outcome(last) if last is not None else None,
     )
 

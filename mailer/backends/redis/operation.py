@@ -57,22 +57,6 @@ class Operation(Struct, array_like=True, eq=False, gc=False):
         """True for a mark that nobody waits for any more."""
         return self.granted is not None and self.granted.done()
 
-    @property
-    def words(self) -> "tuple[str | int, ...]":
-        """As `transition.lua` reads it, but for the event."""
-        if self.letter == "g":
-            return (self.chunk, self.index, self.token, self.address)
-        return (
-            self.chunk,
-            self.index,
-            self.token,
-            self.address,
-            self.letter,
-            self.counted,
-            self.due_ms,
-            self.note,
-        )
-
     def answered(self, answer: int) -> None:
         """The queue server has answered."""
         self.is_answered = True

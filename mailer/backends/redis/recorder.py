@@ -126,23 +126,25 @@ class Recorder:
         """The longest run of operations of one campaign from the front, without those nobody waits for any more."""
         batch: list[Operation] = []
         while self._pending and len(batch) < BATCH:
-            operation = self._pending[0]
+            operation = self._pending.popleft()
             if operation.is_withdrawn:
-                self._pending.popleft()
                 continue
             if batch and operation.campaign_id != batch[0].campaign_id:
+                self._pending.appendleft(operation)
                 break
-            batch.append(self._pending.popleft())
+            batch.append(operation)
         return batch
 
     async def _send(self, batch: list[Operation]) -> list[int] | None:
         """The answers, or None when Redis could not be asked or did not write."""
         campaign_id = batch[0].campaign_id
-        words = _encode([operation.words for operation in batch])
-        events = [operation.event for operation in batch if not operation.is_mark]
+        outcomes = [operation for operation in batch if not operation.is_mark]
+        events = [operation.event for operation in outcomes]
         keys = [self._keys.campaign(campaign_id), self._keys.suppressed]
         try:
-            answers: list[int] = await TRANSITION(self._redis, keys, self._keys.base(campaign_id), words, *events)
+            answers: list[int] = await TRANSITION(
+                self._redis, keys, self._keys.base(campaign_id), _columns(batch, outcomes), *events
+            )
         except (*PASSING, exceptions.ResponseError) as error:
             if str(error).startswith("NOCAMPAIGN"):
                 log.error("ledger is gone", campaign=campaign_id, outcomes=len(batch))
@@ -189,3 +191,19 @@ class Recorder:
                 "cannot record, not sending", cause=str(error) or type(error).__name__, waiting=len(self._pending)
             )
         self.is_recording = False
+
+
+def _columns(batch: list[Operation], outcomes: list[Operation]) -> bytes:
+    """As `transition.lua` reads them."""
+    return _encode(
+        (
+            [operation.chunk for operation in batch],
+            [str(operation.index) for operation in batch],
+            [operation.token for operation in batch],
+            [operation.address for operation in batch],
+            [operation.letter for operation in batch],
+            [operation.counted for operation in outcomes],
+            [operation.due_ms for operation in outcomes],
+            [operation.note for operation in outcomes],
+        )
+    )

@@ -44,6 +44,12 @@ for _, pair in ipairs(taken) do
   result[#result + 1] = pair[2]
 end
 if #fields > 0 then
+  if #all > 128 then
+    -- A hash of some hundred short values is one list, and each of the five times that a recipient is looked up in it goes
+    -- through half of that. A long value makes a table of it, until the chunk is packed.
+    call('HSET', s, '', string.rep(' ', 100))
+    call('HDEL', s, '')
+  end
   call('HSET', s, unpack(fields))
   call('HSET', base .. 'h', n .. ':' .. token, digits(now))
   book(c, deltas)

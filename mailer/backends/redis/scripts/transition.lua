@@ -1,8 +1,9 @@
 -- Marks and outcomes of many connections, in order, each a compare-and-set on (state, token). Safe to repeat.
--- KEYS: c, suppressed. ARGV: base, the operations in one piece (msgpack: a word of its own for each of theirs costs both sides
--- more than all the rest), and the event of each outcome among them. An operation is
---   chunk, index, token, address                                                    the `sending` mark, or
---   chunk, index, token, address, letter, counted, due ms, suppression note         an outcome.
+-- KEYS: c, suppressed. ARGV: base, the operations in one piece, and the event of each outcome among them. The piece is a list
+-- of columns (msgpack: a word of its own for each of theirs, or a table for each of them, costs more than all the rest):
+--   chunk, index, token, address, letter; 'g' is the `sending` mark, any other an outcome, and of outcomes alone
+--   counted, due ms, suppression note
+-- The index is a string, as it is in s:n: to print a number takes longer than to look it up.
 -- An outcome in doubt is queued again where the campaign wants that.
 -- Answers: mark 1 won, 0 somebody else's, -1 not running or without its list (`listed.lua`), -2 suppressed; outcome 1
 --   applied, 2 late, 0 somebody else's
@@ -26,16 +27,18 @@ local function is_doubt_of(f, index, token)
   return magic == 0x184D2A50 and cmsgpack.unpack(call('GETRANGE', f, 8, 7 + length))[tonumber(index)] == token
 end
 
-local now, deltas, answers, changed = now_ms(), {}, {}, false
-local operations, events = cmsgpack.unpack(ARGV[2]), 2
+local now, deltas, answers, attempted = now_ms(), {}, {}, {}
+local columns, outcomes = cmsgpack.unpack(ARGV[2]), 0
+local chunks, indices, tokens, addresses, letters = unpack(columns, 1, 5)
+local counted, dues, notes = unpack(columns, 6, 8)
 
 -- Each chunk is read once and written once, however many operations are about it.
 local parts = {}
-for _, operation in ipairs(operations) do
-  local n, index = operation[1], operation[2]
+for k = 1, #chunks do
+  local n, index = chunks[k], indices[k]
   local part = parts[n]
   if not part then
-    part = {wanted = {}, values = {}, dirty = {}, events = {}}
+    part = {wanted = {}, values = {}, fields = {}, events = {}}
     parts[n] = part
   end
   if not part.values[index] then
@@ -48,19 +51,19 @@ for n, part in pairs(parts) do
   for k, index in ipairs(part.wanted) do part.values[index] = values[k] or '' end
 end
 
-for _, operation in ipairs(operations) do
-  local n, index, token, address, into = unpack(operation, 1, 5)
+for k = 1, #chunks do
+  local n, index, token, into = chunks[k], indices[k], tokens[k], letters[k]
   local part = parts[n]
   local value = part.values[index]
   local letter, held = sub(value, 1, 1), sub(value, 5)
-  local answer, becomes, event = 0, nil, ''
-  if not into then
+  local answer, becomes, event = 0, nil, nil
+  if into == 'g' then
     if held == token and letter == 'g' then
       answer = 1
     elseif held == token and letter == 'c' then
       if state ~= 'running' or lost then
         answer = -1
-      elseif guarded and call('HEXISTS', suppressed, address) == 1 then
+      elseif guarded and call('HEXISTS', suppressed, addresses[k]) == 1 then
         answer = -2
       else
         becomes = 'g' .. sub(value, 2)
@@ -69,14 +72,18 @@ for _, operation in ipairs(operations) do
       end
     end
   else
-    local counted, due, note = unpack(operation, 6, 8)
-    events = events + 1
+    outcomes = outcomes + 1
     if held == token and (letter == 'c' or letter == 'g') then
       local attempts, tail = sub(value, 2, 3), token
-      if counted ~= 0 then
-        attempts = string.format('%02x', math.min(255, tonumber(attempts, 16) + counted))
+      if counted[outcomes] ~= 0 then
+        local more = attempted[attempts]
+        if not more then
+          more = string.format('%02x', math.min(255, tonumber(attempts, 16) + 1))
+          attempted[attempts] = more
+        end
+        attempts = more
       end
-      event = ARGV[events]
+      event = ARGV[2 + outcomes]
       if into == 'I' and is_sent_again(c, base .. 'o:' .. n, index) then
         event = event .. sent_again(index, now)
         into, tail = 'q', ''
@@ -87,12 +94,13 @@ for _, operation in ipairs(operations) do
       elseif into == 'q' then
         tail = ''
       elseif into == 'd' then
-        tail = digits(due)
+        tail = digits(dues[outcomes])
         call('ZADD', base .. 'due', 'LT', tail, n)
       end
       becomes = into .. attempts .. sub(value, 4, 4) .. tail
       -- What is lost stays lost with one entry more; only the first of all begins a list.
-      if note ~= '' and redis.pcall('HSETNX', suppressed, address, note) == 1
+      local note = notes[outcomes]
+      if note ~= '' and redis.pcall('HSETNX', suppressed, addresses[k], note) == 1
           and call('SETNX', kept, '1') == 1 then
         call('HSET', suppressed, '', '')
       end
@@ -104,29 +112,24 @@ for _, operation in ipairs(operations) do
         or (value == '' and into ~= 'I' and is_doubt_of(base .. 'f:' .. n, index, token)) then
       -- The lease was over before the owner came back: his reply is kept beside the record and changes no state.
       -- Of a packed recipient it waits in o:n for the packer, who comes at the end of the run.
-      event = ARGV[events]
+      event = ARGV[2 + outcomes]
       answer = 2
     end
   end
   if becomes then
     part.values[index] = becomes
-    part.dirty[index] = true
-    changed = true
+    part.fields[#part.fields + 1] = index
+    part.fields[#part.fields + 1] = becomes
   end
-  if event ~= '' then part.events[#part.events + 1] = event end
-  answers[#answers + 1] = answer
+  if event and event ~= '' then part.events[#part.events + 1] = event end
+  answers[k] = answer
 end
 
 for n, part in pairs(parts) do
-  local fields = {}
-  for index in pairs(part.dirty) do
-    fields[#fields + 1] = index
-    fields[#fields + 1] = part.values[index]
-  end
-  if #fields > 0 then call('HSET', base .. 's:' .. n, unpack(fields)) end
+  if #part.fields > 0 then call('HSET', base .. 's:' .. n, unpack(part.fields)) end
   if #part.events > 0 then call('APPEND', base .. 'o:' .. n, table.concat(part.events)) end
 end
-if changed then
+if next(deltas) then
   book(c, deltas)
   settle(c, now)
 end
