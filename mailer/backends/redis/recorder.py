@@ -1,6 +1,7 @@
 """Marks and outcomes of every connection of the process, travelling together in few script calls."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 BATCH = 500
 GATHER_S = 0.002
 ALONE = 2
-"""After a call that carried more operations than one connection has, the next one is so much later at least: what many
-connections ask under load travels together, and who is alone waits for nobody."""
+"""After a call that carried more operations than one connection has, the next one is so much later: what many of them
+ask under load travels together. Who is alone waits for nobody."""
+ENOUGH = 16
+"""So many do not wait for more: eight connections have an outcome and their next mark among them."""
 LONGEST_PAUSE_S = 1.0
 GRACE_S = 5.0
 """How long the end of a recorder waits for a server that is away."""
@@ -50,7 +53,8 @@ class Recorder:
         self._keys = keys
         self._grace_s = grace_s
         self._pending: deque[Operation] = deque()
-        self._wake = asyncio.Event()
+        self._wanted = math.inf  # so many operations rouse the writer
+        self._roused: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._writing = asyncio.Lock()
@@ -63,7 +67,7 @@ class Recorder:
 
     async def __aexit__(self, *_: object) -> None:
         self._closing = True
-        self._wake.set()
+        self._rouse()
         if self._task is None:
             return
         await asyncio.wait([self._task], timeout=self._grace_s)
@@ -83,14 +87,14 @@ class Recorder:
         if not operation.is_mark:
             self.memory.keep(operation, time.monotonic())
         self._pending.append(operation)
-        self._wake.set()
+        if len(self._pending) >= self._wanted:
+            self._rouse()
 
     async def _write(self) -> None:
         pause = 0.05
         while not (self._closing and not self._pending):
             if not self._pending:
-                self._wake.clear()
-                await self._wake.wait()
+                await self._until(1)
                 continue
             next_at = time.monotonic() + GATHER_S
             async with self._writing:
@@ -102,8 +106,27 @@ class Recorder:
                 continue
             pause = 0.05
             rest_s = next_at - time.monotonic()
-            if len(batch) > ALONE and rest_s > 0 and not self._closing:
-                await asyncio.sleep(rest_s)
+            if len(batch) > ALONE and rest_s > 0:
+                await self._until(ENOUGH, rest_s)
+
+    async def _until(self, wanted: int, most_s: float | None = None) -> None:
+        """Wait for so many operations, but not for longer than `most_s`, and not when it is the end."""
+        if self._closing or len(self._pending) >= wanted:
+            return
+        loop = asyncio.get_running_loop()
+        self._roused, self._wanted = loop.create_future(), wanted
+        alarm = loop.call_later(most_s, self._rouse) if most_s is not None else None
+        try:
+            await self._roused
+        finally:
+            self._wanted = math.inf
+            if alarm is not None:
+                alarm.cancel()
+
+    def _rouse(self) -> None:
+        self._wanted = math.inf
+        if self._roused is not None and not self._roused.done():
+            self._roused.set_result(None)
 
     async def _write_batch(self, batch: list[Operation]) -> bool:
         """Write what is next. False when it must be tried again."""
