@@ -3,7 +3,7 @@
 import re
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import aiosmtplib
 
@@ -25,8 +25,6 @@ from mailer.vocabulary.route import Route, Security
 from mailer.vocabulary.settings import SmtpSettings
 
 if TYPE_CHECKING:
-    import asyncio
-
     from mailer.backends.smtp.certificate import Shown
 
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -124,9 +122,7 @@ class Connector:
         return Client(**options) if transcript is None else RecordingClient(transcript=transcript, **options)
 
     def _session(self, client: Client, transcript: Transcript | None) -> SmtpSession:
-        if client.transport is None:
-            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        transport = cast("asyncio.Transport", client.transport)
+        transport = client.hand_over()
         # A connection that dies without a word must be noticed while it waits for a reply, too.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         tls = transport.get_extra_info("ssl_object")

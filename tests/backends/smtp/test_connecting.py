@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import socket
 import ssl
 import warnings
+import weakref
+from typing import Any
 
 import pytest
 
+from mailer.backends.smtp.client import Client
 from mailer.backends.smtp.connecting import Connector
 from mailer.backends.smtp.diagnosis import diagnose
 from mailer.vocabulary.errors import RelayError, UsageError
@@ -303,3 +307,25 @@ async def test_cancelled_while_connecting_nothing_is_left(connect: Connect) -> N
         with pytest.raises(asyncio.CancelledError):
             await opening
         await relay.left_by_everybody()
+
+
+async def test_what_has_opened_a_connection_is_gone_with_it(
+    relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS has half a megabyte a connection: it must not wait until the garbage collector looks for it."""
+    opened: list[weakref.ref[Client]] = []
+    make = Connector.client
+
+    def made(self: Connector, *args: Any, **options: Any) -> Client:
+        client = make(self, *args, **options)
+        opened.append(weakref.ref(client))
+        return client
+
+    monkeypatch.setattr(Connector, "client", made)
+    gc.disable()
+    try:
+        async with await Connector(relay.route(), None, SETTINGS).open() as session:
+            await send(session)
+        assert [client() for client in opened] == [None]
+    finally:
+        gc.enable()
