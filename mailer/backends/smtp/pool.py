@@ -18,7 +18,7 @@ from mailer.vocabulary.settings import SmtpSettings
 AT_REST_S = 0.01
 """How long nobody has wanted a session of a pool that is at rest."""
 NOBODY = ""
-"""For whom a session is opened before anybody wants it."""
+"""The borrower that has no name, for whom a session is also opened before anybody wants it."""
 
 
 class _Otherwise(Enum):
@@ -70,7 +70,7 @@ class SmtpPool:
     ) -> None:
         await self.close()
 
-    def session(self, borrower: str = "") -> "Loan":
+    def session(self, borrower: str = NOBODY) -> "Loan":
         """Lend a session, waiting for a free one. Raises `RelayError` when none can be opened.
 
         It comes back at the end of the `async with` and is kept if it `is_reusable`; whoever does not want it to be
