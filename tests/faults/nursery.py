@@ -2,6 +2,7 @@
 
 import gc
 import os
+import select
 import signal
 import socket
 import sys
@@ -72,10 +73,20 @@ def serve(orders: socket.socket) -> None:
                 alive.discard(found[0])
                 orders.send(b"G" + msgspec.json.encode(Gone(found[0], os.waitstatus_to_exitcode(found[1]))))
 
+    # A signal that comes just before the wait would be heard of only after it: whoever waits looks at this as well.
+    heard, tells = os.pipe()
+    for descriptor in (heard, tells):
+        os.set_blocking(descriptor, False)
+    signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, reap)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
+        ready, _, _ = select.select([orders.fileno(), heard], [], [])
+        if heard in ready:
+            os.read(heard, MOST)
+        if orders.fileno() not in ready:
+            continue
         message, descriptors, _, _ = socket.recv_fds(orders, MOST, 1)
         if not message:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -106,6 +117,7 @@ def _live(birth: Birth, stdin: int) -> None:
     """Be the child, to the end."""
     status = 1
     try:
+        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         os.setsid()
