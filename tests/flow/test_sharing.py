@@ -1,7 +1,6 @@
 """Sharing: a small campaign is not stuck behind a big one, over a relay that both of them need."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,25 +69,25 @@ async def test_a_campaign_that_is_alone_keeps_its_connections(
     """Chunks of one campaign take none from each other: that would help nobody."""
     monkeypatch.setattr("mailer.policy.turns.TURN_S", 0.0)
     big, _ = await big_and_small(ledgers)
-    loans: list[float] = []
+    loans: list[str] = []
     async with ScriptedRelay() as relay:
         async with at_work(ledgers, relay, 2) as (delivery, route):
             lend = route.pool.session
 
             def counted(borrower: str) -> object:
-                loans.append(time.monotonic())
+                loans.append(borrower)
                 return lend(borrower)
 
             monkeypatch.setattr(route.pool, "session", counted)
             await asyncio.gather(*(delivery.work(big.id, chunk) for chunk in (0, 1)))
         assert len(relay.deliveries) == 600
-    assert len(loans) <= 4
+    assert 2 <= len(loans) <= 4
 
 
 async def test_a_slow_chunk_is_given_back_after_a_while_so_that_others_are_worked_on(
     ledgers: Ledgers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its job stands behind those of campaigns that have waited; nobody of it is lost or counted."""
+    """Nobody of it is lost, and the attempt of nobody who was given back counts."""
     big, small = await big_and_small(ledgers)
     async with ScriptedRelay() as relay, at_work(ledgers, relay, 2) as (delivery, _):
         working = asyncio.create_task(delivery.work(big.id, 0))

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -303,6 +303,21 @@ async def test_marks_and_outcomes_of_a_campaign_that_is_gone_are_given_up(ledger
         assert not await worker.mark(claim, claim.recipients[0])
         worker.delivery.record(claim, claim.recipients[0], SENT)
         await worker.delivery.end_run(claim)
+
+
+@pytest.mark.parametrize(("people", "encoding"), [(20, b"listpack"), (100, b"hashtable")])
+async def test_a_chunk_in_hand_is_no_list_to_go_through_for_every_message(
+    ledgers: Ledgers, people: int, encoding: bytes
+) -> None:
+    """A small one may be; and what made it a table is gone."""
+    campaign = await running(ledgers, drafts(range(1, people + 1)))
+    key = ledgers.keys.base(campaign.id) + "s:0"
+    client: Any = ledgers.redis
+    async with hand(ledgers) as worker:
+        assert await client.object("ENCODING", key) == b"listpack"
+        await worker.claim(campaign)
+        assert await client.object("ENCODING", key) == encoding
+        assert set(await ledgers.redis.hkeys(key)) == {b"%d" % index for index in range(people)}
 
 
 async def test_one_call_with_many_operations_answers_each_of_them(ledgers: Ledgers) -> None:

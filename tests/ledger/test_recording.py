@@ -52,6 +52,18 @@ async def test_what_many_connections_ask_in_one_turn_travels_together(ledgers: L
     assert (await checked(ledgers, campaign)).totals.sent == 100
 
 
+async def test_so_many_that_a_call_is_worth_it_do_not_wait_for_more(
+    ledgers: Ledgers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.backends.redis.recorder.GATHER_S", 60.0)
+    campaign = await running(ledgers, drafts(range(1, 41)))
+    async with hand(ledgers) as worker, asyncio.timeout(10):
+        claim = await worker.claim(campaign)
+        first, second = claim.recipients[:20], claim.recipients[20:]
+        for some in (first, second):
+            assert await asyncio.gather(*(worker.mark(claim, recipient) for recipient in some)) == [True] * 20
+
+
 async def test_operations_of_several_campaigns_are_written_in_the_order_they_came(ledgers: Ledgers) -> None:
     one, two = await running(ledgers, drafts([1, 2])), await running(ledgers, drafts([1, 2]))
     async with hand(ledgers) as worker:

@@ -1,4 +1,4 @@
-"""What is remembered of a claim that has ended: its operations in one piece, some forty bytes each instead of 500."""
+"""What is remembered of a claim that has ended: its operations in one piece, some sixty bytes each instead of 500."""
 
 from collections.abc import Collection
 from typing import Any
